@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is resident where: weights, KV cache and buffers as the stack allocates them, against what each pool offers.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/quantity.h"
+#include "hardware/device.h"
+#include "model/stack.h"
+#include "workloads/step.h"
+#include "workloads/workload.h"
+
+namespace silicast {
+
+struct MemoryPool {
+  std::string name;  // "gpu", "host", "unified"
+  Bytes capacity;
+  Bytes usable;
+  Bytes weights;
+  Bytes kv_cache;
+  Bytes compute;
+  Bytes overhead;
+
+  [[nodiscard]] Bytes used() const { return weights + kv_cache + compute + overhead; }
+  [[nodiscard]] bool fits() const { return used() <= usable; }
+};
+
+struct CacheRequest {
+  double context = 0;    // tokens per sequence: depth, prompt and generated
+  double sequences = 1;
+  TypeId key_type{};
+  TypeId value_type{};
+  double ubatch = 512;
+};
+
+// KV cache and recurrent state of all sequences as the stack allocates them: padded contexts, sliding windows of
+// window + ubatch tokens, latent vectors for MLA, F32 states for linear attention.
+Bytes kv_cache_bytes(const CacheShape& shape, const CacheRequest& request, const AllocationRules& rules, const TypeTable& types);
+
+struct BufferRequest {
+  double context = 0;      // tokens of all sequences
+  double ubatch = 512;
+  bool fused_attention = true;
+  int pipeline_copies = 1; // llama.cpp keeps 4 copies of the inputs when it pipelines over several GPUs
+};
+
+struct ComputeBuffers {
+  Bytes device;
+  Bytes host;
+};
+
+// llama.cpp's compute buffers. Without flash attention the score matrix rules: heads x context x ubatch F32, with four
+// hidden-size activations and the mask; otherwise the larger of the logits of a micro-batch with one activation, and
+// the feed-forward activations. Reproduces the logged sizes of facts from XiongjieDai/GPU-Benchmarks-on-LLM-Inference.
+ComputeBuffers llama_cpp_buffers(const Architecture& architecture, const BufferRequest& request);
+
+// The share of unified memory that the GPU may keep resident, by memory size and release; an explicit limit
+// (`iogpu.wired_limit_mb` on macOS) overrides it.
+struct UsableRequest {
+  Bytes capacity;
+  std::string os;                     // "macos-26"; empty: the rule that needs no release
+  std::optional<Bytes> wired_limit;
+};
+Bytes usable_bytes(const Device& device, const Stack& stack, const UsableRequest& request);
+
+struct MemoryRequest {
+  CacheRequest cache;
+  UsableRequest usable;
+  std::optional<Bytes> host_capacity;  // of a discrete GPU's host; absent: not checked
+  bool fused_attention = true;
+};
+
+// The pools of a single executor: one for unified machines and CPUs, device and host for discrete GPUs.
+std::vector<MemoryPool> memory_pools(const Workload& workload, const Device& device, const Stack& stack, const MemoryRequest& request);
+
+}  // namespace silicast

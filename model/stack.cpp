@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/stack.h"
+
+#include <algorithm>
+
+#include "base/catalogue.h"
+#include "base/document.h"
+#include "base/text.h"
+
+namespace silicast {
+
+namespace {
+
+constexpr double most_columns = 1e9;
+constexpr double most_instructions = 1000;
+constexpr double most_launches = 1000;
+
+std::vector<Unit> read_units(const Section& section) {
+  std::vector<Unit> units;
+  for (const auto& name : section.texts("unit")) {
+    const auto unit = unit_of_name(name);
+    if (!unit) section.fail("unit", "unknown unit '" + name + "'; see per_core_per_clock in docs/data-format.md");
+    units.push_back(*unit);
+  }
+  return units;
+}
+
+double read_columns(const Section& section, std::string_view key, double fallback) {
+  if (const auto text = section.optional_text(key); text && *text == "all") return std::numeric_limits<double>::infinity();
+  return section.optional_number(key, 1, most_columns).value_or(fallback);
+}
+
+// "quantized" stands for every type of more than one weight a block.
+std::vector<std::string> read_types(const Section& section, std::string_view key, const TypeTable& types) {
+  std::vector<std::string> result;
+  for (const auto& name : section.texts(key)) {
+    if (name == "quantized") {
+      for (const auto& type : types.all())
+        if (type.block > 1) result.push_back(type.name);
+      continue;
+    }
+    const auto id = types.find(name);
+    if (!id) section.fail(key, "unknown type '" + name + "'");
+    result.push_back(types[*id].name);
+  }
+  return result;
+}
+
+MatmulKernel read_matmul(const Section& section, const TypeTable& types) {
+  MatmulKernel kernel;
+  kernel.name = section.text("name");
+  kernel.types = read_types(section, "types", types);
+  kernel.architectures = section.texts("architectures");
+  kernel.needs = section.texts("needs");
+  if (section.has("experts")) kernel.experts = section.flag("experts", false);
+  kernel.columns = read_columns(section, "columns", kernel.columns);
+  if (const auto by_type = section.section("columns_by_type"))
+    for (const auto& [name, node] : by_type->entries()) {
+      if (!types.find(name)) by_type->fail(name, "unknown type");
+      kernel.columns_by_type[types[*types.find(name)].name] = by_type->number(name, 0, most_columns);
+    }
+  kernel.units = read_units(section);
+  kernel.unit_share = section.share("unit_share", 1);
+  kernel.dram_share = section.share("dram_share", 1);
+  kernel.unpack_share = section.share("unpack_share", 1);
+  kernel.unpack_every = read_columns(section, "unpack_every", 1);
+  if (const auto tile = section.section("tile")) {
+    kernel.tile_rows = static_cast<double>(tile->count("rows"));
+    kernel.tile_columns = static_cast<double>(tile->count("columns"));
+    tile->finish();
+  }
+  kernel.split_k = section.flag("split_k", true);
+  kernel.unpacks_to_memory = section.flag("unpacks_to_memory", false);
+  kernel.launches = section.optional_number("launches", 0, most_launches).value_or(1);
+  section.finish();
+  return kernel;
+}
+
+AttentionKernel read_attention(const Section& section) {
+  AttentionKernel kernel;
+  kernel.name = section.text("name");
+  kernel.columns = read_columns(section, "columns", kernel.columns);
+  kernel.units = read_units(section);
+  kernel.unit_share = section.share("unit_share", 1);
+  kernel.dram_share = section.share("dram_share", 1);
+  kernel.launches = section.optional_number("launches", 0, most_launches).value_or(1);
+  kernel.keeps_scores = section.flag("keeps_scores", false);
+  section.finish();
+  return kernel;
+}
+
+UnpackCost read_unpack(const Section& section) {
+  const auto cost = [&](std::string_view key) { return section.optional_number(key, 0, most_instructions).value_or(0); };
+  const UnpackCost result{cost("simple"), cost("slow"), cost("lookups")};
+  section.finish();
+  return result;
+}
+
+AllocationRules read_allocation(const Section& section) {
+  AllocationRules rules;
+  rules.rule = static_cast<BufferRule>(section.choice("rule", {"llama.cpp", "paged", "none"}));
+  rules.cache_padding = section.count_or("cache_padding", 1, 1);
+  rules.windowed_cache = section.flag("windowed_cache", true);
+  rules.host_embedding = section.flag("host_embedding", false);
+  rules.mapped_file = section.flag("mapped_file", false);
+  rules.context_overhead = section.optional_quantity<Bytes>("context_overhead").value_or(Bytes(0));
+  rules.usable_share = section.share("usable_share", 1);
+  rules.activation_bytes_fixed = section.optional_quantity<Bytes>("activation_peak").value_or(Bytes(0));
+  section.finish();
+  return rules;
+}
+
+void read_overheads(const Section& section, Stack& stack) {
+  stack.overheads.kernel = section.quantity<Seconds>("kernel");
+  stack.overheads.step = section.optional_quantity<Seconds>("step").value_or(Seconds(0));
+  stack.overheads.request = section.optional_quantity<Seconds>("request").value_or(Seconds(0));
+  if (const auto by_architecture = section.section("kernel_by_architecture"))
+    for (const auto& [name, node] : by_architecture->entries())
+      stack.kernel_overhead_by_architecture[name] = by_architecture->quantity<Seconds>(name);
+  section.finish();
+}
+
+void read_launches(const Section& section, Stack& stack) {
+  for (std::size_t i = 0; i < op_kind_count; ++i)
+    stack.launches[i] = section.optional_number(name_of(static_cast<OpKind>(i)), 0, most_launches).value_or(0);
+  section.finish();
+}
+
+}  // namespace
+
+Seconds Stack::kernel_overhead(std::string_view architecture) const {
+  const auto at = kernel_overhead_by_architecture.find(architecture);
+  return at == kernel_overhead_by_architecture.end() ? overheads.kernel : at->second;
+}
+
+Stack read_stack(const Entry& entry, const TypeTable& types) {
+  const Section root = entry.section();
+  Stack stack;
+  stack.id = entry.id;
+  stack.name = entry.name;
+  stack.release = root.text("release");
+  stack.on_cpu = root.choice("processor", {"gpu", "cpu"}) == 1;
+  stack.vendors = root.texts("vendors");
+  const std::vector<std::string> format_names{"gguf", "safetensors", "mlx"};
+  for (const auto& name : root.texts("formats")) {
+    const auto at = std::find(format_names.begin(), format_names.end(), name);
+    if (at == format_names.end()) root.fail("formats", "gguf, safetensors or mlx is expected, got '" + name + "'");
+    stack.formats.push_back(static_cast<QuantFormat>(at - format_names.begin()));
+  }
+  if (stack.formats.empty()) root.fail("formats", "required, but missing");
+  stack.unsupported_types = read_types(root, "unsupported_types", types);
+  for (const auto& [name, section] : root.named_sections("unpack")) {
+    if (name == "default") {
+      stack.default_unpack = read_unpack(section);
+      continue;
+    }
+    const auto id = types.find(name);
+    if (!id) root.fail("unpack", "unknown type '" + name + "'");
+    stack.unpack[types[*id].name] = read_unpack(section);
+  }
+  for (const auto& section : root.sections("matmul")) stack.matmul.push_back(read_matmul(section, types));
+  for (const auto& section : root.sections("attention")) stack.attention.push_back(read_attention(section));
+  for (const auto& section : root.sections("unfused_attention")) stack.unfused_attention.push_back(read_attention(section));
+  if (stack.matmul.empty()) root.fail("matmul", "at least one kernel is expected");
+  if (stack.attention.empty()) root.fail("attention", "at least one kernel is expected");
+  stack.fused_attention_default = root.flag("fused_attention", true);
+  read_overheads(root.required_section("overheads"), stack);
+  read_launches(root.required_section("launches"), stack);
+  stack.activation_bytes = static_cast<double>(root.count_or("activation_bytes", 4, 1, 8));
+  stack.ubatch = root.count_or("ubatch", 512, 1, 1 << 20);
+  stack.allocation = read_allocation(root.required_section("allocation"));
+  root.finish();
+  return stack;
+}
+
+}  // namespace silicast

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// A software stack and generation, as data: which kernel runs an operation, what unpacking a weight costs it, what a
+// launch costs, what it allocates. Files: data/stacks/*.yaml, described in data/stacks/README.md.
+#pragma once
+
+#include <array>
+#include <limits>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/quantity.h"
+#include "hardware/device.h"
+#include "workloads/quantization.h"
+#include "workloads/step.h"
+
+namespace silicast {
+
+class Section;
+struct Entry;
+
+// Instructions to unpack one weight and multiply it, by the pipe that executes them.
+struct UnpackCost {
+  double simple = 0;   // at the rate of Unit::int32
+  double slow = 0;     // at the rate of Unit::int32_slow, beside the simple ones
+  double lookups = 0;  // at the rate of Unit::lookup, after them
+};
+
+// A weight matrix kernel and the operations it runs: the first of a stack's list that applies is used.
+struct MatmulKernel {
+  std::string name;
+  // When it applies.
+  std::vector<std::string> types;          // empty: all
+  std::vector<std::string> architectures;  // empty: all
+  std::vector<std::string> needs;          // instruction sets of a CPU that must be there
+  std::optional<bool> experts;             // only for, or not for, mixtures of experts
+  double columns = std::numeric_limits<double>::infinity();  // at most so many tokens
+  std::map<std::string, double, std::less<>> columns_by_type;
+  // What it does.
+  std::vector<Unit> units;     // the first that the processor has; empty: the arithmetic is in the unpack cost
+  double unit_share = 1;       // of the unit's peak that large matrices reach
+  double dram_share = 1;       // of the achievable bandwidth
+  double unpack_share = 1;     // of the peak of the pipes that unpack
+  double unpack_every = 1;     // columns that one unpacking serves; infinity: all
+  double tile_rows = 1;
+  double tile_columns = 1;
+  bool split_k = true;         // tiles are also split along the dot product: no idle cores in the last wave
+  bool unpacks_to_memory = false;  // writes the whole matrix as F16 and reads it back
+  double launches = 1;
+};
+
+struct AttentionKernel {
+  std::string name;
+  double columns = std::numeric_limits<double>::infinity();  // at most so many new tokens a sequence
+  std::vector<Unit> units;
+  double unit_share = 1;
+  double dram_share = 1;
+  double launches = 1;
+  bool keeps_scores = false;  // writes and reads the score matrix (no flash attention)
+};
+
+enum class BufferRule { llama_cpp, paged, none };
+
+// What the stack allocates beside weights and cache.
+struct AllocationRules {
+  BufferRule rule = BufferRule::llama_cpp;
+  std::int64_t cache_padding = 1;     // tokens; the cache is a multiple of it
+  bool windowed_cache = true;         // sliding-window layers keep only their window
+  bool host_embedding = false;        // the input embedding stays in host memory (discrete GPUs)
+  bool mapped_file = false;           // CPU: weights are the page cache of the file
+  Bytes context_overhead;             // driver context, libraries, pools on the device
+  double usable_share = 1;            // of the capacity (vLLM's gpu_memory_utilization)
+  Bytes activation_bytes_fixed;       // paged: measured peak of a profiling run
+};
+
+struct Overheads {
+  Seconds kernel;   // of each dependent kernel: launch, ramp-up, tail
+  Seconds step;     // of each step on the host, not hidden behind the device
+  Seconds request;  // before the first step of a request
+};
+
+struct Stack {
+  std::string id;
+  std::string name;
+  std::string release;  // year-month
+  bool on_cpu = false;
+  std::vector<std::string> vendors;  // of the devices it runs on; empty: any
+  std::vector<QuantFormat> formats;
+  std::map<std::string, UnpackCost, std::less<>> unpack;
+  UnpackCost default_unpack;  // of types that the table does not list
+  std::vector<std::string> unsupported_types;
+  std::vector<MatmulKernel> matmul;
+  std::vector<AttentionKernel> attention;          // fused
+  std::vector<AttentionKernel> unfused_attention;
+  bool fused_attention_default = true;
+  std::array<double, op_kind_count> launches{};  // kernels of each vector operation
+  Overheads overheads;
+  std::map<std::string, Seconds, std::less<>> kernel_overhead_by_architecture;
+  double activation_bytes = 4;  // of an activation value between operations
+  std::int64_t ubatch = 512;
+  AllocationRules allocation;
+
+  [[nodiscard]] Seconds kernel_overhead(std::string_view architecture) const;
+};
+
+// Throws InputError with place, key and rule. Type names are checked against the table.
+Stack read_stack(const Entry& entry, const TypeTable& types);
+
+}  // namespace silicast

@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/step_cost.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+
+namespace silicast {
+
+namespace {
+
+constexpr std::array<std::string_view, resource_count> resource_names{"dram", "matrix", "dequant", "alu", "cache", "link", "launch"};
+
+// The smooth maximum of exponent 4, by square roots: a power costs ten times as much.
+double smooth_max(double a, double b, double c, double d) noexcept {
+  const auto fourth = [](double x) { return x * x * x * x; };
+  return std::sqrt(std::sqrt(fourth(a) + fourth(b) + fourth(c) + fourth(d)));
+}
+
+// A working set counts as resident when it leaves room for what else passes through the cache.
+constexpr double cache_share_for_weights = 0.8;
+constexpr double cache_share_for_activations = 0.5;
+
+bool applies(const MatmulKernel& kernel, const TensorType& type, bool experts, const Processor& processor) {
+  const auto lists = [](const std::vector<std::string>& names, std::string_view name) {
+    return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
+  };
+  if (kernel.experts && *kernel.experts != experts) return false;
+  if (!lists(kernel.types, type.name) || !lists(kernel.architectures, processor.architecture)) return false;
+  const auto& sets = processor.instruction_sets;
+  return std::all_of(kernel.needs.begin(), kernel.needs.end(),
+                     [&](const std::string& set) { return std::find(sets.begin(), sets.end(), set) != sets.end(); });
+}
+
+const Unit* first_present(const std::vector<Unit>& units, const Processor& processor) {
+  const auto at = std::find_if(units.begin(), units.end(), [&](Unit unit) { return processor.has(unit); });
+  return at == units.end() ? nullptr : &*at;
+}
+
+bool equal_but_for_layers(const Op& a, const Op& b) {
+  return a.kind == b.kind && a.name == b.name && a.matmul == b.matmul && a.attention == b.attention && a.linear == b.linear &&
+         a.read == b.read && a.written == b.written;
+}
+
+}  // namespace
+
+std::string_view name_of(Resource resource) { return resource_names[static_cast<std::size_t>(resource)]; }
+
+double padded(double tokens, double padding) { return std::ceil(tokens / padding) * padding; }
+
+Resource StepCost::bottleneck() const {
+  return static_cast<Resource>(std::max_element(bound.begin(), bound.end()) - bound.begin());
+}
+
+double StepCost::utilization(Resource resource) const {
+  if (seconds.value() <= 0) return 0;
+  return std::min(1.0, busy[static_cast<std::size_t>(resource)] / seconds.value());
+}
+
+StepCost& StepCost::operator+=(const StepCost& other) {
+  seconds += other.seconds;
+  dram_bytes += other.dram_bytes;
+  for (std::size_t i = 0; i < resource_count; ++i) busy[i] += other.busy[i], bound[i] += other.bound[i];
+  return *this;
+}
+
+StepEvaluator::StepEvaluator(const StepGraph& graph, const Workload& workload, const Executor& executor) : executor_(executor) {
+  const Processor& p = executor_.processor;
+  const Stack& stack = *executor_.stack;
+  seconds_per_byte_ = 1 / executor_.dram_bandwidth.value();
+  const auto& largest = p.last_level_cache ? p.last_level_cache : p.l2;
+  if (largest) {
+    cache_capacity_ = largest->capacity.value();
+    if (largest->bandwidth) cache_seconds_per_byte_ = 1 / largest->bandwidth->value();
+  }
+  vector_seconds_per_flop_ = 1 / p.peak(Unit::fp32).value();
+  const TypeTable& types = *workload.type_table;
+  key_bytes_ = types[executor_.key_type].bits_per_weight() / 8;
+  value_bytes_ = types[executor_.value_type].bits_per_weight() / 8;
+  kernel_seconds_ = stack.kernel_overhead(p.architecture).value();
+  weights_stay_cached_ = cache_seconds_per_byte_ > 0 &&
+                         workload.tensor_bytes().value() <= cache_share_for_weights * cache_capacity_;
+
+  ops_.reserve(graph.ops.size());
+  for (const Op& op : graph.ops) {
+    const auto same = std::find_if(ops_.begin(), ops_.end(), [&](const Compiled& c) { return equal_but_for_layers(c.op, op); });
+    if (same != ops_.end()) {
+      same->op.layers += op.layers;
+      continue;
+    }
+    Compiled compiled{.op = op};
+    compiled.launch_seconds = stack.launches[static_cast<std::size_t>(op.kind)] * kernel_seconds_;
+    if (op.kind == OpKind::matmul || op.kind == OpKind::expert_matmul) compile_matmul(compiled, workload);
+    ops_.push_back(std::move(compiled));
+  }
+}
+
+void StepEvaluator::compile_matmul(Compiled& compiled, const Workload& workload) const {
+  const Op& op = compiled.op;
+  const TensorType& type = (*workload.type_table)[op.matmul.type];
+  for (const MatmulKernel& kernel : executor_.stack->matmul) {
+    if (!applies(kernel, type, op.matmul.experts > 0, executor_.processor)) continue;
+    if (!kernel.units.empty() && first_present(kernel.units, executor_.processor) == nullptr) continue;
+    Matmul m = compile_kernel(kernel, op, workload);
+    if (!compiled.kernels.empty() && m.columns <= compiled.kernels.back().columns) continue;
+    compiled.kernels.push_back(m);
+    if (std::isinf(m.columns)) return;
+  }
+  if (compiled.kernels.empty())
+    throw RefusedError("the stack '" + executor_.stack->id + "' has no kernel for " + type.name + " on the architecture '" +
+                       executor_.processor.architecture + "'");
+  compiled.kernels.back().columns = std::numeric_limits<double>::infinity();
+}
+
+double StepEvaluator::unpack_seconds_per_weight(const TensorType& type, double share) const {
+  const Stack& stack = *executor_.stack;
+  const auto at = stack.unpack.find(type.name);
+  const UnpackCost& cost = at == stack.unpack.end() ? stack.default_unpack : at->second;
+  const Processor& p = executor_.processor;
+  const auto rate = [&](Unit unit, Unit fallback) { return p.has(unit) ? p.peak(unit).value() : p.peak(fallback).value() / 2; };
+  const double simple = cost.simple / rate(Unit::int32, Unit::fp32);
+  const double slow = p.has(Unit::int32_slow) ? cost.slow / rate(Unit::int32_slow, Unit::fp32) : cost.slow / rate(Unit::int32, Unit::fp32);
+  const double lookups = p.has(Unit::lookup) ? cost.lookups / rate(Unit::lookup, Unit::fp32) : 0;
+  return (std::max(simple, slow) + lookups) / share;
+}
+
+StepEvaluator::Matmul StepEvaluator::compile_kernel(const MatmulKernel& kernel, const Op& op, const Workload& workload) const {
+  const TypeTable& types = *workload.type_table;
+  const TensorType& type = types[op.matmul.type];
+  const Processor& p = executor_.processor;
+  const double matrices = op.matmul.experts > 0 ? static_cast<double>(op.matmul.experts) : 1;
+  const double in = static_cast<double>(op.matmul.in);
+  const double out = static_cast<double>(op.matmul.out);
+
+  Matmul m;
+  m.kernel = kernel.name;
+  m.columns = kernel.columns;
+  if (const auto at = kernel.columns_by_type.find(type.name); at != kernel.columns_by_type.end()) m.columns = at->second;
+  m.weight_bytes = types.row_bytes(op.matmul.in, op.matmul.type).value() * out * matrices;
+  const double per_byte = (weights_stay_cached_ ? cache_seconds_per_byte_ : seconds_per_byte_) / kernel.dram_share;
+  m.weight_seconds = m.weight_bytes * per_byte;
+  m.activation_bytes_per_column = (in + out) * executor_.stack->activation_bytes;
+  m.unpack_seconds = in * out * matrices * unpack_seconds_per_weight(type, kernel.unpack_share);
+  m.unpack_every = kernel.unpack_every;
+  m.tile_columns = kernel.tile_columns;
+  const double row_tiles = std::ceil(out / kernel.tile_rows);
+  if (const Unit* unit = first_present(kernel.units, p)) {
+    m.unit_seconds_per_column = 2 * in * row_tiles * kernel.tile_rows / (p.peak(*unit).value() * kernel.unit_share);
+    m.shares_vector_units = !is_matrix(*unit) || p.matrix_on_vector_units;
+    if (!kernel.split_k) m.row_tiles_per_core = row_tiles / p.cores;
+  }
+  if (kernel.unpacks_to_memory && type.block > 1) {
+    constexpr double f16_bytes = 2;
+    const double scratch = 2 * f16_bytes * in * out * matrices;  // written and read back
+    m.weight_bytes += scratch;
+    m.weight_seconds += scratch * seconds_per_byte_;
+  }
+  m.launch_seconds = kernel.launches * kernel_seconds_;
+  return m;
+}
+
+void StepEvaluator::charge_activations(Cost& cost, double bytes) const noexcept {
+  if (bytes > cache_share_for_activations * cache_capacity_) {
+    cost.dram += bytes * seconds_per_byte_;
+    cost.dram_bytes += bytes;
+  } else {
+    cost.cache += bytes * cache_seconds_per_byte_;
+  }
+}
+
+StepEvaluator::Cost StepEvaluator::matmul_cost(const Compiled& compiled, const StepShape& shape) const noexcept {
+  const MatmulShape& w = compiled.op.matmul;
+  const double columns = w.outputs_only ? shape.batch * shape.outputs : shape.tokens();
+  const Matmul* m = compiled.kernels.data();
+  while (columns > m->columns) ++m;
+
+  Cost cost;
+  cost.kernel = m->kernel;
+  cost.shares_vector_units = m->shares_vector_units;
+  cost.launch = m->launch_seconds;
+  double share = 1;              // of the weights that are touched
+  double per_matrix = columns;   // columns that each touched matrix multiplies
+  double routed = columns;       // columns in all
+  if (w.experts > 0) {
+    const double distinct = expected_distinct_experts(static_cast<double>(w.experts), static_cast<double>(w.used), columns);
+    share = distinct / static_cast<double>(w.experts);
+    routed = columns * static_cast<double>(w.used);
+    per_matrix = routed / distinct;
+  }
+  cost.dram = m->weight_seconds * share;
+  cost.dram_bytes = m->weight_bytes * share;
+  if (weights_stay_cached_) cost.cache = cost.dram, cost.dram = 0, cost.dram_bytes = 0;
+  charge_activations(cost, m->activation_bytes_per_column * routed);
+  const double passes = std::isinf(m->unpack_every) ? 1 : std::ceil(per_matrix / m->unpack_every);
+  cost.dequant = m->unpack_seconds * share * passes;
+  const double column_tiles = std::ceil(per_matrix / m->tile_columns);
+  double unit_seconds = m->unit_seconds_per_column * column_tiles * m->tile_columns * (routed / per_matrix);
+  if (m->row_tiles_per_core > 0) {
+    const double waves = m->row_tiles_per_core * column_tiles * (routed / per_matrix);
+    unit_seconds *= std::ceil(waves) / waves;
+  }
+  cost.matrix = unit_seconds;
+  return cost;
+}
+
+double StepEvaluator::cached_cells(double cells, double window) const noexcept {
+  const AllocationRules& rules = executor_.stack->allocation;
+  const double padding = static_cast<double>(rules.cache_padding);
+  cells = padded(cells, padding);
+  if (window > 0 && rules.windowed_cache) cells = std::min(cells, padded(window + static_cast<double>(executor_.ubatch), padding));
+  return cells;
+}
+
+StepEvaluator::Cost StepEvaluator::attention_cost(const Compiled& compiled, const StepShape& shape) const noexcept {
+  const AttentionShape& a = compiled.op.attention;
+  const auto& kernels = executor_.fused_attention || executor_.stack->unfused_attention.empty()
+                            ? executor_.stack->attention
+                            : executor_.stack->unfused_attention;
+  const AttentionKernel* kernel = kernels.data();
+  while (shape.new_tokens > kernel->columns && kernel != &kernels.back()) ++kernel;
+
+  Cost cost;
+  cost.kernel = kernel->name;
+  cost.launch = kernel->launches * kernel_seconds_;
+  const double cells = cached_cells(shape.depth + shape.new_tokens, static_cast<double>(a.window));
+  const double kv_bytes = shape.batch * cells *
+                          (static_cast<double>(a.cached_keys) * key_bytes_ + static_cast<double>(a.cached_values) * value_bytes_);
+  cost.dram = kv_bytes * seconds_per_byte_ / kernel->dram_share;
+  cost.dram_bytes = kv_bytes;
+  const double attended = mean_attended(shape.new_tokens, shape.depth, static_cast<double>(a.window)) * shape.tokens();
+  const double flops = 2 * static_cast<double>(a.heads) * static_cast<double>(a.key_dim + a.value_dim) * attended;
+  const Unit* unit = first_present(kernel->units, executor_.processor);
+  const double peak = unit != nullptr ? executor_.processor.peak(*unit).value() : 1 / vector_seconds_per_flop_;
+  const double arithmetic = flops / (peak * kernel->unit_share);
+  if (unit != nullptr && is_matrix(*unit))
+    cost.matrix = arithmetic, cost.shares_vector_units = executor_.processor.matrix_on_vector_units;
+  else
+    cost.alu = arithmetic;
+  if (kernel->keeps_scores) {
+    constexpr double passes = 4;  // scores written, read and written by softmax, read for the weighted sum
+    charge_activations(cost, passes * executor_.stack->activation_bytes * static_cast<double>(a.heads) * cells * shape.tokens());
+  }
+  return cost;
+}
+
+StepEvaluator::Cost StepEvaluator::linear_attention_cost(const Compiled& compiled, const StepShape& shape) const noexcept {
+  const LinearAttentionShape& a = compiled.op.linear;
+  Cost cost;
+  cost.kernel = "gated_delta_net";
+  cost.launch = compiled.launch_seconds;
+  const double state = static_cast<double>(a.value_heads * a.key_dim * a.value_dim);
+  constexpr double f32_bytes = 4;
+  const double bytes = 2 * shape.batch * state * f32_bytes;  // read and written once a step
+  cost.dram = bytes * seconds_per_byte_;
+  cost.dram_bytes = bytes;
+  // Decay, read-out for the delta, rank-one update, read-out for the query: four passes of a multiply-add each.
+  constexpr double flops_per_state_value = 8;
+  cost.alu = flops_per_state_value * state * shape.tokens() * vector_seconds_per_flop_;
+  return cost;
+}
+
+StepEvaluator::Cost StepEvaluator::vector_cost(const Compiled& compiled, const StepShape& shape) const noexcept {
+  const double tokens = compiled.op.group < 0 && compiled.op.kind == OpKind::norm ? shape.batch * shape.outputs : shape.tokens();
+  Cost cost;
+  cost.kernel = name_of(compiled.op.kind);
+  cost.launch = compiled.launch_seconds;
+  cost.alu = compiled.op.flops * tokens * vector_seconds_per_flop_;
+  charge_activations(cost, static_cast<double>(compiled.op.read + compiled.op.written) * executor_.stack->activation_bytes * tokens);
+  return cost;
+}
+
+StepEvaluator::Cost StepEvaluator::cost_of(const Compiled& compiled, const StepShape& shape) const noexcept {
+  switch (compiled.op.kind) {
+    case OpKind::matmul:
+    case OpKind::expert_matmul: return matmul_cost(compiled, shape);
+    case OpKind::attention: return attention_cost(compiled, shape);
+    case OpKind::linear_attention: return linear_attention_cost(compiled, shape);
+    default: return vector_cost(compiled, shape);
+  }
+}
+
+double StepEvaluator::total(const Cost& c) noexcept {
+  // Work on the same units adds up; work on different ones overlaps.
+  const double arithmetic = c.alu + c.dequant + (c.shares_vector_units ? c.matrix : 0);
+  return c.launch + smooth_max(c.dram, arithmetic, c.shares_vector_units ? 0 : c.matrix, c.cache);
+}
+
+void StepEvaluator::add(StepCost& sum, const Cost& c, double times) noexcept {
+  const double seconds = total(c) * times;
+  sum.seconds += Seconds(seconds);
+  sum.dram_bytes += Bytes(c.dram_bytes * times);
+  const ResourceTimes busy{c.dram, c.matrix, c.dequant, c.alu, c.cache, 0, c.launch};
+  std::size_t largest = 0;
+  for (std::size_t i = 0; i < resource_count; ++i) {
+    sum.busy[i] += busy[i] * times;
+    if (busy[i] > busy[largest]) largest = i;
+  }
+  const double launch = c.launch * times;
+  sum.bound[static_cast<std::size_t>(Resource::launch)] += launch;
+  if (largest == static_cast<std::size_t>(Resource::launch)) {
+    largest = 0;
+    for (std::size_t i = 0; i + 1 < resource_count; ++i)
+      if (busy[i] > busy[largest]) largest = i;
+  }
+  sum.bound[largest] += seconds - launch;
+}
+
+StepCost StepEvaluator::operator()(const StepShape& shape) const noexcept {
+  StepCost sum;
+  for (const Compiled& compiled : ops_) add(sum, cost_of(compiled, shape), compiled.op.layers);
+  const double step = executor_.stack->overheads.step.value();
+  sum.seconds += Seconds(step);
+  sum.busy[static_cast<std::size_t>(Resource::launch)] += step;
+  sum.bound[static_cast<std::size_t>(Resource::launch)] += step;
+  return sum;
+}
+
+Seconds StepEvaluator::seconds(const StepShape& shape) const noexcept {
+  double sum = executor_.stack->overheads.step.value();
+  for (const Compiled& compiled : ops_) sum += total(cost_of(compiled, shape)) * compiled.op.layers;
+  return Seconds(sum);
+}
+
+std::vector<StepEvaluator::OpCost> StepEvaluator::per_op(const StepShape& shape) const {
+  std::vector<OpCost> result;
+  for (const Compiled& compiled : ops_) {
+    const Cost cost = cost_of(compiled, shape);
+    OpCost op{.op = &compiled.op, .kernel = cost.kernel};
+    add(op.cost, cost, compiled.op.layers);
+    result.push_back(op);
+  }
+  return result;
+}
+
+}  // namespace silicast

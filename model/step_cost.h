@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// The time of one step on one processor: a roofline per operation (design: docs/model.md).
+//
+// An operation costs its launches plus the smooth maximum of its resource times, (sum t^4)^(1/4): equal to the largest
+// where one dominates, 19 % above where two are equal and compete for issue slots. Constants come from the device and
+// the stack; nothing is fitted here.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "base/quantity.h"
+#include "hardware/device.h"
+#include "model/stack.h"
+#include "workloads/step.h"
+#include "workloads/workload.h"
+
+namespace silicast {
+
+enum class Resource : std::uint8_t {
+  dram,     // memory bandwidth
+  matrix,   // matrix units (or the vector units where matrix work runs on them)
+  dequant,  // unpacking quantized weights on the integer and vector units
+  alu,      // other vector arithmetic
+  cache,    // L2 or last-level cache bandwidth
+  link,     // PCIe, NVLink
+  launch,   // kernel launches, ramp-up, synchronization
+};
+constexpr std::size_t resource_count = 7;
+std::string_view name_of(Resource resource);
+
+struct StepShape {
+  double batch = 1;       // sequences
+  double new_tokens = 1;  // of each sequence
+  double depth = 0;       // tokens of each already in the cache
+  double outputs = 1;     // rows of each whose logits are wanted
+
+  [[nodiscard]] double tokens() const { return batch * new_tokens; }
+};
+
+using ResourceTimes = std::array<double, resource_count>;  // seconds
+
+struct StepCost {
+  Seconds seconds;
+  ResourceTimes busy{};   // how long each resource works
+  ResourceTimes bound{};  // the step's time, divided by what bounds each operation
+  Bytes dram_bytes;
+
+  [[nodiscard]] Resource bottleneck() const;
+  // Share of the step that the resource works.
+  [[nodiscard]] double utilization(Resource resource) const;
+  StepCost& operator+=(const StepCost& other);
+};
+
+// What runs a step: a processor, the memory bandwidth it reaches, a stack and its settings.
+struct Executor {
+  Processor processor;
+  BytesPerSecond dram_bandwidth;  // achievable
+  const Stack* stack = nullptr;
+  TypeId key_type{};
+  TypeId value_type{};
+  bool fused_attention = true;
+  std::int64_t ubatch = 512;
+};
+
+// A graph compiled for an executor: each distinct operation once, with everything but the shape worked out.
+class StepEvaluator {
+ public:
+  StepEvaluator(const StepGraph& graph, const Workload& workload, const Executor& executor);
+
+  [[nodiscard]] StepCost operator()(const StepShape& shape) const noexcept;
+  [[nodiscard]] Seconds seconds(const StepShape& shape) const noexcept;
+
+  struct OpCost {
+    const Op* op = nullptr;  // of the distinct operations; `layers` counts all its occurrences
+    StepCost cost;           // of all occurrences
+    std::string_view kernel;
+  };
+  [[nodiscard]] std::vector<OpCost> per_op(const StepShape& shape) const;
+
+ private:
+  struct Matmul {
+    double columns = 0;  // limit of this kernel
+    std::string_view kernel;
+    double weight_bytes = 0;
+    double weight_seconds = 0;  // streaming all of the weights
+    double activation_bytes_per_column = 0;
+    double unit_seconds_per_column = 0;
+    double unpack_seconds = 0;  // one pass over all weights
+    double unpack_every = 1;
+    double tile_columns = 1;
+    double row_tiles_per_core = 0;  // 0: no wave quantization
+    bool shares_vector_units = false;
+    double launch_seconds = 0;
+  };
+  struct Compiled {
+    Op op;
+    std::vector<Matmul> kernels;  // ascending limits
+    double launch_seconds = 0;    // vector operations
+  };
+  struct Cost {
+    double dram = 0, matrix = 0, dequant = 0, alu = 0, cache = 0, launch = 0, dram_bytes = 0;
+    bool shares_vector_units = false;
+    std::string_view kernel;
+  };
+
+  void compile_matmul(Compiled& compiled, const Workload& workload) const;
+  [[nodiscard]] Matmul compile_kernel(const MatmulKernel& kernel, const Op& op, const Workload& workload) const;
+  [[nodiscard]] double unpack_seconds_per_weight(const TensorType& type, double share) const;
+
+  [[nodiscard]] Cost cost_of(const Compiled& compiled, const StepShape& shape) const noexcept;
+  [[nodiscard]] Cost matmul_cost(const Compiled& compiled, const StepShape& shape) const noexcept;
+  [[nodiscard]] Cost attention_cost(const Compiled& compiled, const StepShape& shape) const noexcept;
+  [[nodiscard]] Cost linear_attention_cost(const Compiled& compiled, const StepShape& shape) const noexcept;
+  [[nodiscard]] Cost vector_cost(const Compiled& compiled, const StepShape& shape) const noexcept;
+  void charge_activations(Cost& cost, double bytes) const noexcept;
+  [[nodiscard]] double cached_cells(double cells, double window) const noexcept;
+  static double total(const Cost& cost) noexcept;
+  static void add(StepCost& sum, const Cost& cost, double times) noexcept;
+
+  std::vector<Compiled> ops_;
+  Executor executor_;
+  double seconds_per_byte_ = 0;        // DRAM
+  double cache_seconds_per_byte_ = 0;  // 0: unknown, not counted
+  double cache_capacity_ = 0;
+  double vector_seconds_per_flop_ = 0;
+  double key_bytes_ = 2;
+  double value_bytes_ = 2;
+  double kernel_seconds_ = 0;
+  bool weights_stay_cached_ = false;
+};
+
+// Tokens of cache cells that a stack allocates or reads: `tokens` rounded up to its padding.
+double padded(double tokens, double padding);
+
+}  // namespace silicast

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// The operations of one step: a forward pass over a batch of sequences, each with new tokens and a depth already in
+// the cache. Layers of the same kind with the same tensor types stand once, with their number.
+//
+// Counting conventions: a multiply-add is two operations; `tokens` are batch x new tokens; amounts are per layer.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "workloads/workload.h"
+
+namespace silicast {
+
+enum class OpKind : std::uint8_t {
+  embedding,         // rows of token_embd
+  norm,              // RMS or layer norm over the hidden size
+  head_norm,         // norm of queries and keys
+  matmul,            // activations times a weight matrix
+  expert_matmul,     // the same through the router's choice
+  bias,              // adding a bias vector
+  rope,
+  kv_append,         // storing the new keys and values
+  attention,         // scores, softmax and weighted values over the cache
+  convolution,       // causal convolution of linear attention
+  linear_attention,  // the gated delta rule over a recurrent state
+  gate,              // sigmoid gate on the attention output
+  activation,        // SwiGLU and its kin
+  router,            // softmax and top-k over the experts
+  expert_sum,        // weighted sum of the chosen experts' outputs
+  add,               // residual connection
+};
+constexpr std::size_t op_kind_count = 16;
+std::string_view name_of(OpKind kind);
+
+struct MatmulShape {
+  TypeId type{};
+  std::int64_t in = 0;       // columns of the weight: the length of a dot product
+  std::int64_t out = 0;      // rows of the weight
+  std::int64_t experts = 0;  // 0: dense
+  std::int64_t used = 0;     // experts per token
+  bool outputs_only = false; // only for rows whose logits are wanted
+
+  bool operator==(const MatmulShape&) const = default;
+};
+
+struct AttentionShape {
+  std::int64_t heads = 0;
+  std::int64_t kv_heads = 0;
+  std::int64_t key_dim = 0;    // as computed: of the latent for MLA
+  std::int64_t value_dim = 0;
+  std::int64_t cached_keys = 0;    // values stored per token; 0: an earlier layer's cache is read
+  std::int64_t cached_values = 0;  // 0 for MLA, whose value is a view of the key
+  std::int64_t window = 0;
+
+  bool operator==(const AttentionShape&) const = default;
+};
+
+struct LinearAttentionShape {
+  std::int64_t key_heads = 0;
+  std::int64_t value_heads = 0;
+  std::int64_t key_dim = 0;
+  std::int64_t value_dim = 0;
+
+  bool operator==(const LinearAttentionShape&) const = default;
+};
+
+struct Op {
+  OpKind kind = OpKind::matmul;
+  std::string_view name;  // "attn_q", "ffn_down", "attention": stems of GGUF names where there is one
+  int layers = 1;         // how many layers run it
+  int group = -1;         // index into StepGraph::groups; -1: not of a layer
+  MatmulShape matmul;
+  AttentionShape attention;
+  LinearAttentionShape linear;
+  std::int64_t read = 0;     // activation values read per token (vector ops)
+  std::int64_t written = 0;  // activation values written per token (vector ops)
+  double flops = 0;          // vector operations per token
+};
+
+struct LayerGroup {
+  int kind = 0;             // index into Architecture::kinds
+  std::vector<int> layers;  // the layers of the group
+};
+
+struct StepGraph {
+  std::vector<LayerGroup> groups;
+  std::vector<Op> ops;
+};
+
+// `fused_attention`: flash attention; it changes cost, not the operations listed.
+StepGraph step_graph(const Workload& workload);
+
+// Expected number of distinct experts that `tokens` tokens touch when each draws `used` of `experts` at random:
+// E (1 - (1 - k/E)^T).
+double expected_distinct_experts(double experts, double used, double tokens);
+
+// Tokens of the cache that a query reads, averaged over the new tokens at the depth: causal, capped by the window.
+double mean_attended(double new_tokens, double depth, double window);
+
+// What a step's cache holds per token and per sequence.
+struct CacheShape {
+  std::int64_t full_key_values = 0;    // values per token of layers without window
+  std::int64_t full_value_values = 0;
+  std::int64_t recurrent_values = 0;   // per sequence: states of linear attention, F32
+  struct Windowed {
+    std::int64_t window = 0;
+    std::int64_t key_values = 0;       // values per token of all layers with that window
+    std::int64_t value_values = 0;
+  };
+  std::vector<Windowed> windowed;
+  int cached_layers = 0;
+};
+CacheShape cache_shape(const Architecture& architecture);
+
+}  // namespace silicast

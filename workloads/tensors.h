@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tensors of a model as its GGUF stores them: role, layer, shape. Names and shapes follow the GGUF convention
+// (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md): shape[0] is the contiguous dimension (a matrix's input).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "workloads/architecture.h"
+
+namespace silicast {
+
+enum class TensorRole : std::uint8_t {
+  token_embd, position_embd, output_norm, output, rope_freqs,
+  attn_norm, attn_norm_2, attn_q, attn_k, attn_v, attn_qkv, attn_output, attn_q_norm, attn_k_norm, attn_sinks,
+  attn_q_a, attn_q_a_norm, attn_q_b, attn_kv_a_mqa, attn_kv_a_norm, attn_kv_b, attn_k_b, attn_v_b,
+  attn_gate, ssm_in, ssm_conv1d, ssm_a, ssm_dt, ssm_norm, ssm_out, ssm_ba, ssm_alpha, ssm_beta,
+  post_attention_norm, ffn_norm, post_ffw_norm,
+  ffn_gate, ffn_up, ffn_down,
+  ffn_gate_inp, ffn_exp_probs_b, ffn_gate_exps, ffn_up_exps, ffn_down_exps,
+  ffn_gate_shexp, ffn_up_shexp, ffn_down_shexp, ffn_gate_inp_shexp,
+  other,
+};
+
+struct Tensor {
+  TensorRole role = TensorRole::other;
+  bool bias = false;       // the ".bias" beside the weight of that role
+  int layer = -1;          // -1: not of a layer
+  std::array<std::int64_t, 3> shape{1, 1, 1};
+
+  [[nodiscard]] std::int64_t elements() const { return shape[0] * shape[1] * shape[2]; }
+  [[nodiscard]] int dimensions() const { return shape[2] > 1 ? 3 : shape[1] > 1 ? 2 : 1; }
+};
+
+// The stem of a role's name: "attn_q".
+std::string_view stem(TensorRole role);
+std::optional<TensorRole> role_of_stem(std::string_view stem);
+// "blk.3.attn_q.weight", "token_embd.weight", "blk.0.ssm_a" (no suffix where GGUF has none).
+std::string gguf_name(const Tensor& tensor);
+// The reverse; role `other` where the name is none of the known roles, with the layer where the name has one.
+Tensor tensor_of_name(std::string_view name);
+
+// Every tensor of the model, layer by layer, without multi-token-prediction blocks.
+std::vector<Tensor> tensors_of(const Architecture& architecture);
+
+std::int64_t parameter_count(const Architecture& architecture);
+// Those that one token uses: `used` of the experts, everything else; the embedding counts once.
+std::int64_t active_parameter_count(const Architecture& architecture);
+
+}  // namespace silicast
