@@ -2,7 +2,7 @@
 #include "base/catalogue.h"
 
 #include <algorithm>
-#include <map>
+#include <utility>
 
 #include "base/text.h"
 
@@ -93,6 +93,9 @@ std::vector<Entry> Catalogue::entries_of_text(const std::string& text, const fs:
 
   std::vector<std::pair<std::string, std::string>> base_sources;
   collect_sources(root, base_sources);
+  // First the chain of families, then the merge from its far end: a null of a nearer file removes what any of them
+  // says.
+  std::vector<Node> nearer;
   std::vector<std::string> extended;
   for (auto parent = extract(root, "extends"); parent; parent = extract(root, "extends")) {
     const std::string name = parent->scalar;
@@ -109,8 +112,9 @@ std::vector<Entry> Catalogue::entries_of_text(const std::string& text, const fs:
     collect_sources(family, base_sources);
     extract(family, "sources");
     extract(family, "notes");
-    root = merged(std::move(family), root);
+    nearer.push_back(std::exchange(root, std::move(family)));
   }
+  for (; !nearer.empty(); nearer.pop_back()) root = merged(std::move(root), nearer.back());
 
   const auto make_entry = [&](Node node, std::string id, const Mark& mark) {
     Entry entry{.id = std::move(id), .file = file};

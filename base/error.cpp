@@ -51,10 +51,10 @@ std::string did_you_mean(std::string_view unknown, const std::vector<std::string
   return result.empty() ? result : result + "'?)";
 }
 
-void ensure(bool condition, std::string_view sentence, std::source_location where) {
+void ensure(bool condition, std::string_view sentence, const char* file, int line) {
   if (condition) return;
-  std::fprintf(stderr, "silicast: internal error: %.*s (%s:%u)\n", static_cast<int>(sentence.size()), sentence.data(),
-               where.file_name(), static_cast<unsigned>(where.line()));
+  std::fprintf(stderr, "silicast: internal error: %.*s (%s:%d)\n", static_cast<int>(sentence.size()), sentence.data(),
+               file, line);
   std::abort();
 }
 

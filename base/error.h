@@ -7,7 +7,6 @@
 #pragma once
 
 #include <memory>
-#include <source_location>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -57,6 +56,8 @@ class RefusedError : public Error {
 std::string did_you_mean(std::string_view unknown, const std::vector<std::string>& known);
 
 // Aborts with the sentence and the place in the source when the condition does not hold.
-void ensure(bool condition, std::string_view sentence, std::source_location where = std::source_location::current());
+// The built-ins rather than std::source_location, which Clang before 15 does not have with libstdc++.
+void ensure(bool condition, std::string_view sentence, const char* file = __builtin_FILE(),
+            int line = __builtin_LINE());
 
 }  // namespace silicast

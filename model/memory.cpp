@@ -90,16 +90,14 @@ ComputeBuffers llama_cpp_buffers(const Architecture& a, const BufferRequest& r) 
   const Widths widths = widest(a);
   const double hidden = static_cast<double>(a.hidden) * r.ubatch * f32_bytes;
   const double mask = r.context * r.ubatch * (r.fused_attention ? f16_bytes : f32_bytes);
-  const double feed_forward = 2 * widths.feed_forward * r.ubatch * f32_bytes + 2 * hidden;
-  const double logits = static_cast<double>(a.vocabulary) * r.ubatch * f32_bytes + hidden;
-  constexpr double activations_beside_scores = 4;
-  const double scores = r.fused_attention ? 0 : widths.heads * r.context * r.ubatch * f32_bytes + activations_beside_scores * hidden;
   // Copies of the inputs (mask and embeddings) when micro-batches are pipelined over devices.
   const double inputs = r.pipeline_copies > 1 ? r.pipeline_copies * (mask + hidden) : mask;
-  const double working = std::max({scores, r.fused_attention ? std::max(feed_forward, logits) : feed_forward});
-  const bool logits_rule = !r.fused_attention && logits > scores + inputs;
-  const double device = logits_rule ? logits : (r.fused_attention && working == logits ? logits + (r.pipeline_copies > 1 ? inputs : 0)
-                                                                                      : working + inputs);
+  constexpr double activations_beside_scores = 4;
+  const double scores = r.fused_attention ? 0 : widths.heads * r.context * r.ubatch * f32_bytes;
+  const double attention_phase = scores + activations_beside_scores * hidden + inputs;
+  const double feed_forward_phase = 2 * widths.feed_forward * r.ubatch * f32_bytes + 2 * hidden + inputs;
+  const double output_phase = static_cast<double>(a.vocabulary) * r.ubatch * f32_bytes + hidden;
+  const double device = std::max({attention_phase, feed_forward_phase, output_phase});
   return {Bytes(device), Bytes(r.pipeline_copies * mask + hidden)};
 }
 

@@ -65,6 +65,13 @@ StepCost& StepCost::operator+=(const StepCost& other) {
   return *this;
 }
 
+StepCost& StepCost::operator*=(double factor) {
+  seconds *= factor;
+  dram_bytes *= factor;
+  for (std::size_t i = 0; i < resource_count; ++i) busy[i] *= factor, bound[i] *= factor;
+  return *this;
+}
+
 StepEvaluator::StepEvaluator(const StepGraph& graph, const Workload& workload, const Executor& executor) : executor_(executor) {
   const Processor& p = executor_.processor;
   const Stack& stack = *executor_.stack;

@@ -52,6 +52,7 @@ struct StepCost {
   // Share of the step that the resource works.
   [[nodiscard]] double utilization(Resource resource) const;
   StepCost& operator+=(const StepCost& other);
+  StepCost& operator*=(double factor);
 };
 
 // What runs a step: a processor, the memory bandwidth it reaches, a stack and its settings.

@@ -116,15 +116,21 @@ struct Architecture {
 
   [[nodiscard]] const Layer& layer(std::size_t i) const { return kinds[static_cast<std::size_t>(layers[i])]; }
   [[nodiscard]] bool has_experts() const;
-  // Of the first full-attention layer, as the quantization mixes use it; 1 where there is none.
+  // Of the first layer with attention, as the quantization mixes use it (latent attention has one KV head); 1 where
+  // there is none.
   [[nodiscard]] std::int64_t queries_per_kv_head() const;
   [[nodiscard]] std::int64_t experts() const;  // of the first MoE layer; 0: dense
   // Adds the layer, reusing an equal kind.
   void add_layer(const Layer& layer);
 };
 
-// From a model file as docs/data-format.md describes it. Throws InputError with place, key and rule.
+// From a model file as docs/data-format.md describes it. Throws InputError with place, key and rule. `id` and `name`
+// are read where the section still has them (a Catalogue takes them out: the caller sets them).
 Architecture read_architecture(const Section& file);
+
+// The same fields as YAML text, one per line, indented by so many blanks; `read_architecture` reads back an equal
+// value. Layers of more than one kind are written as `kinds` and `layer_kinds`.
+std::string architecture_yaml(const Architecture& architecture, int indent = 0);
 
 // Every dimension positive and consistent (heads a multiple of kv_heads, used <= experts, layers of known kinds);
 // throws InputError naming `where` and the field. Readers of every format call it.

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Quantization as data: block formats (types) and schemes, the rules by which a scheme gives every tensor its type.
 // Formats: ggml-common.h of ggml. Mix rules: llama-quant.cpp of llama.cpp. Both as data in data/quants/ with sources.
+//
+// Everything in a scheme file is resolved when it is read (names to TypeIds, selectors to enums, roles to bits), so that
+// assigning types to a model's tensors costs no text work: see data/quants/README.md for the rule language.
 #pragma once
 
+#include <bitset>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -28,11 +32,14 @@ struct TensorType {
   std::int64_t block = 1;
   std::int64_t bytes = 0;
   std::optional<int> gguf_number;  // ggml_type
-  std::string fallback;            // the type used when a row is no multiple of the block; empty: F16
+  bool whole_blocks = true;        // false: a row may end within a block and takes its share (formats that are not GGUF's)
+  TypeId fallback{};               // the type used when a row is no multiple of the block
   bool needs_imatrix = false;
   std::string summary;
 
   [[nodiscard]] double bits_per_weight() const { return 8.0 * static_cast<double>(bytes) / static_cast<double>(block); }
+  // Whether rows of so many weights can be stored.
+  [[nodiscard]] bool fits(std::int64_t weights) const { return !whole_blocks || weights % block == 0; }
 };
 
 class TypeTable {
@@ -45,7 +52,7 @@ class TypeTable {
   [[nodiscard]] std::optional<TypeId> find_gguf(int number) const;
   [[nodiscard]] TypeId at(std::string_view name) const;  // must exist: a name that silicast itself uses
   [[nodiscard]] std::span<const TensorType> all() const { return types_; }
-  // Bytes of a tensor: rows of shape[0] weights, each row whole blocks.
+  // Bytes of a tensor: rows of shape[0] weights, each row whole blocks (a last, partial block counts whole).
   [[nodiscard]] Bytes bytes(const Tensor& tensor, TypeId id) const;
   [[nodiscard]] Bytes row_bytes(std::int64_t weights, TypeId id) const;
 
@@ -54,27 +61,58 @@ class TypeTable {
 };
 
 enum class QuantFormat { gguf, safetensors, mlx };
+std::string_view name_of(QuantFormat format);
 
-// Which rows of a rule's table apply; absent: any.
+struct QuantOptions {
+  bool imatrix = false;
+  std::string date;  // year-month of the quantizing release; empty: the newest rules
+};
+
+// When a rule applies at all; absent: always.
 struct QuantConditions {
   std::optional<std::int64_t> experts;           // exactly so many
   std::optional<std::int64_t> experts_at_least;
   std::optional<std::int64_t> queries_per_kv_head_at_least;
+  std::optional<std::int64_t> layers;            // exactly so many
   std::optional<bool> imatrix;                   // an importance matrix was used
-  std::optional<bool> is_70b;                    // llama architecture, 80 layers, grouped-query attention
   std::optional<bool> tied_embeddings;
   std::vector<std::string> architectures;        // general.architecture is one of these
   std::string since;                             // year-month, inclusive: rules change between releases
   std::string until;                             // year-month, exclusive
+
+  [[nodiscard]] bool hold(const QuantOptions& options, const Architecture& architecture) const;
 };
+
+// Which of a model's layers, or of its tensors of the rule's roles, a rule applies to. Divisions are integer divisions.
+struct LayerSelector {
+  enum class Kind {
+    all,
+    first,        // i < number
+    first_share,  // i < n / number
+    inner,        // n / number <= i < (number - 1) n / number
+    more_bits,    // i < n/8, or i >= 7n/8, or (i - n/8) mod 3 = 2
+  };
+  // What i and n count. `tensor_of_layers`: i counts tensors, n layers.
+  enum class Count { layer, tensor, tensor_of_layers };
+
+  Kind kind = Kind::all;
+  std::int64_t number = 0;
+  Count count = Count::layer;
+
+  [[nodiscard]] bool selects(std::int64_t i, std::int64_t n) const;
+};
+
+using RoleSet = std::bitset<role_count>;
+using TypeSet = std::bitset<256>;  // by TypeId
 
 // "The last rule that applies decides."
 struct QuantRule {
-  std::vector<TensorRole> roles;  // empty: all quantizable tensors
-  std::string layers;             // selector, see data/quants/README.md; empty: all
-  std::vector<std::string> replaces;  // only where the type so far is one of these
+  RoleSet roles;
+  LayerSelector layers;
+  TypeSet replaces;  // only where the type so far is one of these; none: any
   QuantConditions conditions;
-  std::string type;
+  TypeId type{};
+  std::optional<TypeId> fallback;  // where a row is no multiple of the block, instead of the type's own
 };
 
 struct QuantQuality {
@@ -87,21 +125,18 @@ struct QuantQuality {
 };
 
 struct QuantScheme {
-  std::string id;
+  std::string id;  // the caller sets id and name where a Catalogue took them out
   std::string name;
   QuantFormat format = QuantFormat::gguf;
-  std::string default_type;
+  TypeId default_type{};
+  TypeId unquantized{};      // norms, biases, routers: F32 in GGUF
+  bool always_imatrix = false;  // the format cannot be made without an importance matrix
   std::vector<QuantRule> rules;
   std::vector<QuantQuality> quality;
 };
 
 // Throws InputError; type names are checked against the table.
 QuantScheme read_quant_scheme(const Section& file, const TypeTable& types);
-
-struct QuantOptions {
-  bool imatrix = false;
-  std::string date;  // year-month of the quantizing release; empty: the newest rules
-};
 
 // A name as users write it, "Q4_K_M", "Q4_K_M@2024-04" (rules of that date), "IQ3_XXS+imatrix", split into its parts.
 struct QuantName {
@@ -110,8 +145,8 @@ struct QuantName {
 };
 QuantName parse_quant_name(std::string_view text);
 
-// The type of each tensor, in order. Norms, biases, routers and other tensors that are never quantized stay F32 (GGUF)
-// or the scheme's unquantized type; a row that is no multiple of the block takes the type's fallback.
+// The type of each tensor, in order. Norms, biases, routers and other tensors that are never quantized take the
+// scheme's unquantized type; a row that is no multiple of the block takes the type's fallback.
 std::vector<TypeId> assign_types(const QuantScheme& scheme, const QuantOptions& options, const Architecture& architecture,
                                  std::span<const Tensor> tensors, const TypeTable& types);
 

@@ -15,7 +15,7 @@
 namespace silicast {
 
 enum class TensorRole : std::uint8_t {
-  token_embd, position_embd, output_norm, output, rope_freqs,
+  token_embd, position_embd, output_norm, output, rope_freqs, rope_factors_long, rope_factors_short,
   attn_norm, attn_norm_2, attn_q, attn_k, attn_v, attn_qkv, attn_output, attn_q_norm, attn_k_norm, attn_sinks,
   attn_q_a, attn_q_a_norm, attn_q_b, attn_kv_a_mqa, attn_kv_a_norm, attn_kv_b, attn_k_b, attn_v_b,
   attn_gate, ssm_in, ssm_conv1d, ssm_a, ssm_dt, ssm_norm, ssm_out, ssm_ba, ssm_alpha, ssm_beta,
@@ -25,6 +25,8 @@ enum class TensorRole : std::uint8_t {
   ffn_gate_shexp, ffn_up_shexp, ffn_down_shexp, ffn_gate_inp_shexp,
   other,
 };
+constexpr std::size_t role_count = static_cast<std::size_t>(TensorRole::other) + 1;
+constexpr std::size_t index_of(TensorRole role) { return static_cast<std::size_t>(role); }
 
 struct Tensor {
   TensorRole role = TensorRole::other;
@@ -43,6 +45,10 @@ std::optional<TensorRole> role_of_stem(std::string_view stem);
 std::string gguf_name(const Tensor& tensor);
 // The reverse; role `other` where the name is none of the known roles, with the layer where the name has one.
 Tensor tensor_of_name(std::string_view name);
+
+// Whether a quantizer touches the tensor: a matrix or a stack of matrices that is no norm, router, convolution or
+// position table. Rules: tensor_allows_quantization in llama-quant.cpp of llama.cpp.
+bool is_quantizable(const Tensor& tensor);
 
 // Every tensor of the model, layer by layer, without multi-token-prediction blocks.
 std::vector<Tensor> tensors_of(const Architecture& architecture);

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+# Third-party libraries, all from the system's package manager. Imported targets are SYSTEM, so our warnings stop at them.
+find_package(yaml-cpp REQUIRED)
+if(TARGET yaml-cpp::yaml-cpp)  # 0.8 and later
+  set(SILICAST_YAML_CPP yaml-cpp::yaml-cpp)
+else()
+  set(SILICAST_YAML_CPP yaml-cpp)
+endif()
+find_package(nlohmann_json REQUIRED)
+
+if(NOT SILICAST_FUZZ)
+  find_package(fmt REQUIRED)
+  find_package(CLI11 REQUIRED)
+endif()
+if(SILICAST_TESTS)
+  find_package(GTest REQUIRED)
+endif()
+if(SILICAST_BENCHMARKS)
+  find_package(benchmark REQUIRED)
+endif()

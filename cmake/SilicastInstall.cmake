@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+# cmake --install: the binary, the libraries with their CMake package, and data/ where the binary finds it.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+get_property(libraries GLOBAL PROPERTY SILICAST_LIBRARIES)
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/silicast)
+install(TARGETS ${libraries} EXPORT silicastTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(EXPORT silicastTargets NAMESPACE silicast:: DESTINATION ${package_dir})
+if(TARGET silicast)
+  install(TARGETS silicast RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
+install(DIRECTORY data/ DESTINATION ${CMAKE_INSTALL_DATADIR}/silicast/data)
+foreach(folder base hardware workloads model calibration report)
+  install(DIRECTORY ${folder} DESTINATION include/silicast FILES_MATCHING PATTERN "*.h")
+endforeach()
+
+configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/silicastConfig.cmake.in
+  ${PROJECT_BINARY_DIR}/silicastConfig.cmake INSTALL_DESTINATION ${package_dir})
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/silicastConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/silicastConfig.cmake ${PROJECT_BINARY_DIR}/silicastConfigVersion.cmake
+  DESTINATION ${package_dir})

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+# Switches, the language standard, warnings and sanitizers.
+option(SILICAST_TESTS "Build the tests" ON)
+option(SILICAST_BENCHMARKS "Build the benchmarks (needs Google Benchmark)" OFF)
+option(SILICAST_FUZZ "Build the fuzz targets and nothing else of the tests (needs Clang with libFuzzer)" OFF)
+option(SILICAST_WERROR "Treat warnings as errors" OFF)
+option(SILICAST_ASSERTIONS "Check preconditions of the standard library (ensure() is always on)" ON)
+option(SILICAST_COVERAGE "Instrument for coverage" OFF)
+set(SILICAST_SANITIZE "" CACHE STRING "Sanitizers, comma separated: address,undefined")
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+endif()
+
+find_program(SILICAST_CCACHE ccache)
+if(SILICAST_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${SILICAST_CCACHE})
+endif()
+
+# Linked by every target of ours, privately: warnings and what each translation unit is told.
+add_library(silicast_warnings INTERFACE)
+target_compile_options(silicast_warnings INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wno-missing-field-initializers
+  # GCC 12 sees overlapping copies in "text" + std::string where there are none (GCC bug 105329).
+  $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>
+  $<$<BOOL:${SILICAST_WERROR}>:-Werror>)
+target_compile_definitions(silicast_warnings INTERFACE
+  SILICAST_VERSION="${PROJECT_VERSION}"
+  SILICAST_SOURCE_DATA="${PROJECT_SOURCE_DIR}/data"
+  $<$<BOOL:${SILICAST_ASSERTIONS}>:_GLIBCXX_ASSERTIONS>)
+
+if(SILICAST_SANITIZE)
+  add_compile_options(-fsanitize=${SILICAST_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${SILICAST_SANITIZE})
+endif()
+if(SILICAST_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+if(SILICAST_COVERAGE)
+  add_compile_options(--coverage -O0)
+  add_link_options(--coverage)
+endif()

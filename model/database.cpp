@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/database.h"
+
+#include "base/document.h"
+
+namespace silicast {
+
+namespace {
+
+std::filesystem::path checked(std::filesystem::path folder) {
+  if (!std::filesystem::exists(folder / "quants" / "types.yaml"))
+    throw InputError(folder.string() + ": is not a data folder of silicast (no quants/types.yaml); give one with --data or SILICAST_DATA");
+  return folder;
+}
+
+TypeTable read_types(const std::filesystem::path& file) {
+  const Node root = read_yaml_file(file);
+  return TypeTable(Section(root));
+}
+
+ResidualScale read_residual_scale(const std::filesystem::path& file) {
+  const Node root = read_yaml_file(file);
+  const Section section(root);
+  const Section datasheet = section.required_section("datasheet");
+  constexpr double widest = 5;
+  const ResidualScale scale{datasheet.number("decode", 0, widest), datasheet.number("prefill", 0, widest)};
+  datasheet.finish();
+  section.ignore("sources");
+  section.ignore("notes");
+  section.finish();
+  return scale;
+}
+
+}  // namespace
+
+Database::Database(std::filesystem::path folder)
+    : folder_(checked(std::move(folder))),
+      devices_(folder_ / "devices", "device"),
+      models_(folder_ / "models", "model"),
+      quants_(folder_ / "quants", "quant"),
+      stacks_(folder_ / "stacks", "stack"),
+      types_(std::make_shared<const TypeTable>(read_types(folder_ / "quants" / "types.yaml"))),
+      residual_scale_(read_residual_scale(folder_ / "profiles" / "evidence.yaml")) {}
+
+template <class T, class Make>
+std::shared_ptr<const T> Database::cached(Cache<T>& cache, std::string_view name, Make make) const {
+  const std::lock_guard lock(mutex_);
+  if (const auto at = cache.find(name); at != cache.end()) return at->second;
+  auto value = std::make_shared<const T>(make());
+  cache.emplace(std::string(name), value);
+  return value;
+}
+
+std::shared_ptr<const Device> Database::device(std::string_view name, const std::vector<FieldOverride>& overrides) const {
+  if (overrides.empty()) return cached(device_cache_, name, [&] { return read_device(devices_.find_or_read(name)); });
+  Entry entry = devices_.find_or_read(name);
+  for (const auto& [path, value] : overrides)
+    set_path(entry.figures, path, value, Mark{std::make_shared<const std::string>("--set " + path + "=" + value)});
+  return std::make_shared<const Device>(read_device(entry));
+}
+
+std::shared_ptr<const Stack> Database::stack(std::string_view name) const {
+  return cached(stack_cache_, name, [&] { return read_stack(stacks_.find_or_read(name), *types_); });
+}
+
+std::shared_ptr<const QuantScheme> Database::quant(std::string_view name) const {
+  return cached(quant_cache_, name, [&] {
+    const Entry entry = quants_.find_or_read(name);
+    QuantScheme scheme = read_quant_scheme(entry.section(), *types_);
+    scheme.id = entry.id;
+    scheme.name = entry.name;
+    return scheme;
+  });
+}
+
+std::shared_ptr<const Architecture> Database::architecture(std::string_view name) const {
+  return cached(architecture_cache_, name, [&] {
+    const Entry entry = models_.find_or_read(name);
+    Architecture architecture = read_architecture(entry.section());
+    architecture.id = entry.id;
+    architecture.name = entry.name;
+    validate(architecture, entry.file.string());
+    return architecture;
+  });
+}
+
+}  // namespace silicast

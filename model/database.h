@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// The data folder: catalogues of devices, models, quantization schemes and stacks, read when asked for and kept.
+// Safe to use from several threads.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/catalogue.h"
+#include "hardware/device.h"
+#include "model/stack.h"
+#include "workloads/architecture.h"
+#include "workloads/quantization.h"
+#include "workloads/workload.h"
+
+namespace silicast {
+
+// Relative spread of predictions at a level of evidence: standard deviations of log(measured / predicted).
+struct ResidualScale {
+  double decode = 0;
+  double prefill = 0;
+};
+
+// "memory.bandwidth=900GB/s" as typed with --set.
+struct FieldOverride {
+  std::string path;
+  std::string value;
+};
+
+class Database {
+ public:
+  // Throws InputError when the folder is not a data folder.
+  explicit Database(std::filesystem::path folder);
+
+  // Names, aliases or paths of YAML files. Throw InputError with suggestions.
+  [[nodiscard]] std::shared_ptr<const Device> device(std::string_view name, const std::vector<FieldOverride>& overrides = {}) const;
+  [[nodiscard]] std::shared_ptr<const Stack> stack(std::string_view name) const;
+  [[nodiscard]] std::shared_ptr<const QuantScheme> quant(std::string_view name) const;
+  // A catalogue name or a model YAML.
+  [[nodiscard]] std::shared_ptr<const Architecture> architecture(std::string_view name) const;
+
+  [[nodiscard]] const Catalogue& devices() const { return devices_; }
+  [[nodiscard]] const Catalogue& models() const { return models_; }
+  [[nodiscard]] const Catalogue& quants() const { return quants_; }
+  [[nodiscard]] const Catalogue& stacks() const { return stacks_; }
+  [[nodiscard]] const std::shared_ptr<const TypeTable>& types() const { return types_; }
+  [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
+  // data/profiles/evidence.yaml
+  [[nodiscard]] ResidualScale residual_scale() const { return residual_scale_; }
+
+ private:
+  template <class T>
+  using Cache = std::map<std::string, std::shared_ptr<const T>, std::less<>>;
+  template <class T, class Make>
+  std::shared_ptr<const T> cached(Cache<T>& cache, std::string_view name, Make make) const;
+
+  std::filesystem::path folder_;
+  Catalogue devices_;
+  Catalogue models_;
+  Catalogue quants_;
+  Catalogue stacks_;
+  std::shared_ptr<const TypeTable> types_;
+  ResidualScale residual_scale_;
+  mutable std::mutex mutex_;
+  mutable Cache<Device> device_cache_;
+  mutable Cache<Stack> stack_cache_;
+  mutable Cache<QuantScheme> quant_cache_;
+  mutable Cache<Architecture> architecture_cache_;
+};
+
+}  // namespace silicast

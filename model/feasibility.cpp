@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/feasibility.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include "base/text.h"
+
+namespace silicast {
+
+namespace {
+
+bool all_fit(const std::vector<MemoryPool>& pools) {
+  return std::all_of(pools.begin(), pools.end(), [](const MemoryPool& pool) { return pool.capacity.value() == 0 || pool.fits(); });
+}
+
+std::string gib(Bytes bytes) { return rounded(bytes / 1_GiB, 4) + " GiB"; }
+
+// One change at a time to a query that does not fit, in the order of what it costs its user.
+class Remedies {
+ public:
+  Remedies(const Compiled& compiled, const MemoryRequest& request, const Database& database)
+      : compiled_(compiled), request_(request), database_(database) {}
+
+  [[nodiscard]] std::vector<std::string> find() const {
+    std::vector<std::string> found;
+    for (const auto remedy : {&Remedies::wired_limit, &Remedies::cache_type, &Remedies::context, &Remedies::quantization, &Remedies::memory})
+      if (const auto text = (this->*remedy)()) found.push_back(*text);
+    return found;
+  }
+
+ private:
+  [[nodiscard]] bool fits(const MemoryRequest& request) const {
+    return all_fit(memory_pools(*compiled_.workload, *compiled_.device, *compiled_.stack, request));
+  }
+
+  [[nodiscard]] std::optional<std::string> wired_limit() const {
+    if (compiled_.device->memory.gpu_limits.empty() || compiled_.stack->on_cpu || request_.usable.wired_limit) return std::nullopt;
+    const auto pools = memory_pools(*compiled_.workload, *compiled_.device, *compiled_.stack, request_);
+    constexpr Bytes left_for_the_system = 6_GiB;
+    if (pools.front().used() + left_for_the_system > request_.usable.capacity) return std::nullopt;
+    return "--wired-limit " + std::to_string(static_cast<std::int64_t>(pools.front().used() / 1_MiB) + 1) + "MiB (sysctl iogpu.wired_limit_mb)";
+  }
+
+  [[nodiscard]] std::optional<std::string> cache_type() const {
+    for (const char* name : {"q8_0", "q4_0"}) {
+      const TypeId type = database_.types()->at(name);
+      MemoryRequest changed = request_;
+      changed.cache.key_type = changed.cache.value_type = type;
+      if (fits(changed)) return std::string("--kv-type ") + name;
+    }
+    return std::nullopt;
+  }
+
+  [[nodiscard]] std::optional<std::string> context() const {
+    const auto with = [&](double tokens) {
+      MemoryRequest changed = request_;
+      changed.cache.context = tokens;
+      return fits(changed);
+    };
+    constexpr double least_useful = 512;
+    if (!with(least_useful)) return std::nullopt;
+    double low = least_useful;
+    double high = request_.cache.context;
+    while (high - low > 1) {
+      const double middle = static_cast<double>(static_cast<std::int64_t>((low + high) / 2));
+      (with(middle) ? low : high) = middle;
+    }
+    return "a context of " + std::to_string(static_cast<std::int64_t>(low)) + " tokens";
+  }
+
+  [[nodiscard]] std::optional<std::string> quantization() const {
+    if (!compiled_.scheme || compiled_.scheme->format != QuantFormat::gguf) return std::nullopt;
+    constexpr std::array<const char*, 11> by_quality{"Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "IQ4_XS", "Q3_K_M", "IQ3_XXS", "Q2_K", "IQ2_XS", "IQ2_XXS", "IQ1_S"};
+    for (const char* name : by_quality) {
+      const auto scheme = database_.quant(name);
+      const Workload smaller = make_workload(compiled_.workload->architecture, *scheme, {}, database_.types());
+      if (smaller.tensor_bytes() >= compiled_.workload->tensor_bytes()) continue;
+      if (all_fit(memory_pools(smaller, *compiled_.device, *compiled_.stack, request_)))
+        return std::string("--quant ") + name + " (" + gib(smaller.tensor_bytes()) + " of tensors)";
+    }
+    return std::nullopt;
+  }
+
+  [[nodiscard]] std::optional<std::string> memory() const {
+    for (const Bytes option : compiled_.device->memory.capacities) {
+      MemoryRequest changed = request_;
+      changed.usable.capacity = option;
+      if (option > request_.usable.capacity && fits(changed)) return "--memory " + rounded(option / 1_GiB, 4) + "GiB";
+    }
+    return std::nullopt;
+  }
+
+  const Compiled& compiled_;
+  const MemoryRequest& request_;
+  const Database& database_;
+};
+
+}  // namespace
+
+Bytes memory_capacity(const Device& device, const Query& query) {
+  if (const auto capacity = device.capacity(query.memory)) return *capacity;
+  std::vector<std::string> options;
+  for (const Bytes option : device.memory.capacities) options.push_back(human(option));
+  throw InputError("--memory: " + device.name + " comes with " + join(options, ", ") + ", not with " + human(*query.memory));
+}
+
+std::string limiting_memory(const Compiled& compiled, const std::vector<MemoryPool>& pools, const MemoryRequest& request,
+                            const Database& database) {
+  if (all_fit(pools)) return {};
+  const auto pool = std::find_if(pools.begin(), pools.end(), [](const MemoryPool& p) { return p.capacity.value() > 0 && !p.fits(); });
+  std::string text = "memory of " + pool->name + ": needs " + gib(pool->used()) + ", has " + gib(pool->usable);
+  const auto remedies = Remedies(compiled, request, database).find();
+  return text + (remedies.empty() ? "; no single change of cache, context, quantization or memory option makes it fit"
+                                  : "; fits with " + join(remedies, ", or with "));
+}
+
+}  // namespace silicast

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cmath>
+
+#include "base/text.h"
+#include "model/feasibility.h"
+#include "model/prediction.h"
+
+namespace silicast {
+
+namespace {
+
+// Quantile of the standard normal at 0.9: an 80 % interval reaches from p10 to p90.
+constexpr double z90 = 1.2815515655446004;
+
+Interval around(double value, double log_scale) {
+  const double factor = std::exp(z90 * log_scale);
+  return {value, value / factor, value * factor};
+}
+
+std::int64_t ubatch_of(const Compiled& c) { return c.query.ubatch.value_or(c.stack->ubatch); }
+
+CacheRequest cache_request(const Compiled& c) {
+  return {.context = static_cast<double>(c.query.depth + c.query.prompt + c.query.gen),
+          .sequences = static_cast<double>(c.query.concurrency),
+          .key_type = c.executor.key_type,
+          .value_type = c.executor.value_type,
+          .ubatch = static_cast<double>(ubatch_of(c))};
+}
+
+std::optional<Quality> quality_of(const Compiled& c) {
+  if (!c.scheme) return std::nullopt;
+  const QuantQuality* best = nullptr;
+  for (const auto& row : c.scheme->quality) {
+    if (!row.perplexity || !row.reference_perplexity) continue;
+    if (best == nullptr || row.model == c.workload->architecture.id) best = &row;
+  }
+  if (best == nullptr) return std::nullopt;
+  return Quality{*best->perplexity / *best->reference_perplexity, best->kld, best->model, best->source};
+}
+
+Phase prefill_phase(const Compiled& c, double scale) {
+  const StepCost cost = prefill_cost(c.evaluator, c.query, ubatch_of(c));
+  const double tokens = static_cast<double>(c.query.prompt * c.query.concurrency);
+  return {cost.seconds, around(tokens / cost.seconds.value(), scale), cost};
+}
+
+Phase decode_phase(const Compiled& c, double scale) {
+  const StepCost cost = mean_decode_cost(c.evaluator, c.query);
+  return {cost.seconds, around(static_cast<double>(c.query.concurrency) / cost.seconds.value(), scale), cost};
+}
+
+void add_latencies(Prediction& p, const Compiled& c, ResidualScale scale) {
+  const double request = c.stack->overheads.request.value();
+  const double first = p.prefill ? p.prefill->seconds.value() : p.decode ? p.decode->seconds.value() : 0;
+  if (first <= 0) return;
+  p.ttft = around(first + request, p.prefill ? scale.prefill : scale.decode);
+  if (!p.decode) return;
+  p.tpot = around(p.decode->seconds.value(), scale.decode);
+  // The first token comes with the prefill. The two phases' errors are taken to go together: the widest case.
+  const double rest = static_cast<double>(c.query.gen - 1);
+  const auto sum = [&](double a, double b) { return a + rest * b; };
+  p.e2e_latency = Interval{sum(p.ttft->value, p.tpot->value), sum(p.ttft->p10, p.tpot->p10), sum(p.ttft->p90, p.tpot->p90)};
+  const double tokens = static_cast<double>(c.query.gen * c.query.concurrency);
+  p.output_token_throughput = Interval{tokens / p.e2e_latency->value, tokens / p.e2e_latency->p90, tokens / p.e2e_latency->p10};
+}
+
+void resolve(Prediction& p, const Compiled& c, Bytes capacity) {
+  ResolvedQuery& q = p.query;
+  q.asked = c.query;
+  q.model_name = c.workload->architecture.name;
+  q.device_name = c.device->name;
+  q.stack_release = c.stack->release;
+  q.processor = c.stack->on_cpu ? "cpu" : "gpu";
+  q.memory = capacity;
+  q.bits_per_weight = c.workload->bits_per_weight();
+  for (const Tensor& tensor : c.workload->tensors) q.parameters += tensor.elements();
+  q.active_parameters = active_parameter_count(c.workload->architecture);
+  q.flash_attention = c.executor.fused_attention;
+  q.ubatch = ubatch_of(c);
+  q.files = c.files;
+}
+
+// What the reader should know that the figures rest on.
+std::vector<std::string> assumptions(const Compiled& c) {
+  std::vector<std::string> notes{"nothing of this device and stack is measured: the figures follow from datasheets and kernel descriptions"};
+  if (!c.device->memory.gpu_limits.empty() && !c.stack->on_cpu && !c.query.wired_limit)
+    notes.push_back("the GPU may keep the default share of unified memory resident; --wired-limit says otherwise");
+  if (c.workload->architecture.extra_layers > 0) notes.push_back("multi-token-prediction layers of the file are neither loaded nor run");
+  return notes;
+}
+
+}  // namespace
+
+Bytes Prediction::total_bytes() const {
+  Bytes total;
+  for (const MemoryPool& pool : pools) total += pool.used();
+  return total;
+}
+
+StepCost prefill_cost(const StepEvaluator& evaluator, const Query& query, std::int64_t ubatch) {
+  StepCost total;
+  const std::int64_t together = std::max<std::int64_t>(1, ubatch / std::max<std::int64_t>(query.prompt, 1));
+  if (together > 1 && query.concurrency > 1) {
+    for (std::int64_t left = query.concurrency; left > 0; left -= together)
+      total += evaluator({.batch = static_cast<double>(std::min(left, together)), .new_tokens = static_cast<double>(query.prompt),
+                          .depth = static_cast<double>(query.depth)});
+    return total;
+  }
+  // Whole micro-batches differ by their depth alone, in which a step's time is all but linear: long prompts are summed
+  // over so many of them, evenly spread.
+  constexpr std::int64_t most_steps = 64;
+  const std::int64_t whole = query.prompt / ubatch;
+  const std::int64_t rest = query.prompt % ubatch;
+  const std::int64_t sampled = std::min(whole, most_steps);
+  for (std::int64_t i = 0; i < sampled; ++i) {
+    const double step = (static_cast<double>(i) + 0.5) * static_cast<double>(whole) / static_cast<double>(sampled) - 0.5;
+    StepCost cost = evaluator({.new_tokens = static_cast<double>(ubatch), .depth = static_cast<double>(query.depth) + step * static_cast<double>(ubatch)});
+    cost *= static_cast<double>(whole) / static_cast<double>(sampled);
+    total += cost;
+  }
+  if (rest > 0)
+    total += evaluator({.new_tokens = static_cast<double>(rest), .depth = static_cast<double>(query.depth + whole * ubatch)});
+  total *= static_cast<double>(query.concurrency);
+  return total;
+}
+
+StepCost mean_decode_cost(const StepEvaluator& evaluator, const Query& query) {
+  // Midpoint rule: exact for what is linear in the depth; cache padding makes steps of 256 tokens at most.
+  constexpr std::int64_t most_samples = 8;
+  const std::int64_t samples = std::min(query.gen, most_samples);
+  const double start = static_cast<double>(query.depth + query.prompt);
+  StepCost total;
+  for (std::int64_t i = 0; i < samples; ++i) {
+    const double token = (static_cast<double>(i) + 0.5) * static_cast<double>(query.gen) / static_cast<double>(samples) - 0.5;
+    total += evaluator({.batch = static_cast<double>(query.concurrency), .depth = start + token});
+  }
+  total *= 1 / static_cast<double>(samples);
+  return total;
+}
+
+Prediction predict(const Compiled& c, const Database& database) {
+  Prediction p;
+  const Bytes capacity = memory_capacity(*c.device, c.query);
+  resolve(p, c, capacity);
+  p.file_bytes = c.workload->tensor_bytes();
+  const MemoryRequest request{.cache = cache_request(c),
+                              .usable = {capacity, c.query.os, c.query.wired_limit},
+                              .fused_attention = c.executor.fused_attention};
+  p.pools = memory_pools(*c.workload, *c.device, *c.stack, request);
+  p.limiting = limiting_memory(c, p.pools, request, database);
+  p.feasible = p.limiting.empty();
+  p.quality = quality_of(c);
+  p.evidence = {"datasheet", 0, assumptions(c)};
+  if (!p.feasible) return p;
+  const ResidualScale scale = database.residual_scale();
+  if (c.query.prompt > 0) p.prefill = prefill_phase(c, scale.prefill);
+  if (c.query.gen > 0) p.decode = decode_phase(c, scale.decode);
+  add_latencies(p, c, scale);
+  return p;
+}
+
+Prediction predict(const Query& query, const Database& database) { return predict(compile(query, database), database); }
+
+}  // namespace silicast
