@@ -148,7 +148,8 @@ std::vector<Entry> Catalogue::entries_of_text(const std::string& text, const fs:
   for (const auto& member : variants->members) {
     if (member.value.kind != Node::Kind::null) {
       const std::string path = "variants." + member.key;
-      Section(member.value, path);
+      if (member.value.kind != Node::Kind::map)
+        throw InputError(member.value.mark, path, "a map is expected, got " + shown(member.value));
       if (const Node* id = member.value.find("id"))
         throw InputError(id->mark, path + ".id", "the key of a variant is its id");
     }

@@ -21,10 +21,14 @@ const std::vector<std::string> instruction_set_names{"avx2", "avx512", "avx512_v
                                                      "amx",  "neon",   "dotprod",     "i8mm",        "sve",
                                                      "avx",  "sse4",   "rvv",         "bf16"};
 
-std::optional<Cache> read_cache(const Section& parent, std::string_view key) {
+// The bandwidth is stated as a whole or, by a family, per core and clock.
+std::optional<Cache> read_cache(const Section& parent, std::string_view key, const Processor& processor) {
   const auto section = parent.section(key);
   if (!section) return std::nullopt;
   Cache cache{section->quantity<Bytes>("capacity"), section->optional_quantity<BytesPerSecond>("bandwidth")};
+  constexpr double widest_bytes = 4096;
+  const auto per_core = section->optional_number("bytes_per_core_per_clock", 0.01, widest_bytes);
+  if (per_core && !cache.bandwidth) cache.bandwidth = Bytes(*per_core * processor.cores) * processor.clock;
   section->finish();
   return cache;
 }
@@ -43,8 +47,8 @@ Processor read_gpu(const Section& section) {
   rates.finish();
   if (!gpu.has(Unit::fp32)) rates.fail("fp32", "required, but missing");
   gpu.matrix_on_vector_units = section.flag("matrix_on_vector_units", false);
-  gpu.l2 = read_cache(section, "l2");
-  gpu.last_level_cache = read_cache(section, "last_level_cache");
+  gpu.l2 = read_cache(section, "l2", gpu);
+  gpu.last_level_cache = read_cache(section, "last_level_cache", gpu);
   section.ignore("stated");
   section.finish();
   return gpu;
@@ -88,16 +92,21 @@ CpuFigures read_cpu(const Section& section) {
   constexpr double narrowest = 128;
   const double width = bits_of(section, "vector_width", narrowest);
   const double pipes = section.optional_number("fma_units", 1, 8).value_or(2);
+  const Hertz efficiency_clock = section.optional_quantity<Hertz>("efficiency_clock").value_or(cpu.clock);
+  const double efficiency_pipes = section.optional_number("efficiency_fma_units", 1, 8).value_or(pipes);
+  // The rates are those of the mean core, so that cores x rate x clock is the machine's peak.
+  const double efficiency_ratio = efficiency_pipes / pipes * (efficiency_clock / cpu.clock);
+  const double mean_core = (static_cast<double>(performance) + static_cast<double>(efficiency) * efficiency_ratio) / cpu.cores;
   const auto set = [&](Unit unit, double rate) { cpu.per_core_per_clock[static_cast<std::size_t>(unit)] = rate; };
   const double lanes = width / 32;
-  set(Unit::fp32, 2 * lanes * pipes);
-  set(Unit::int32, pipes * width / 256);
+  set(Unit::fp32, 2 * lanes * pipes * mean_core);
+  set(Unit::int32, pipes * width / 256 * mean_core);
   const bool has_dot = supports("avx512_vnni") || supports("avx_vnni") || supports("dotprod");
-  if (has_dot) set(Unit::dp4a, 8 * lanes * pipes);
+  if (has_dot) set(Unit::dp4a, 8 * lanes * pipes * mean_core);
   // AMX: 16x16 tile of int32 from 64-byte rows, 16 cycles: 2*16*16*64/16 operations a clock (Intel SDM vol. 1 ch. 18).
   if (supports("amx")) set(Unit::int8_matrix, 2048), set(Unit::bf16_matrix, 1024);
-  cpu.l2 = read_cache(section, "l2");
-  cpu.last_level_cache = read_cache(section, "l3");
+  cpu.l2 = read_cache(section, "l2", cpu);
+  cpu.last_level_cache = read_cache(section, "l3", cpu);
   result.bandwidth = section.optional_quantity<BytesPerSecond>("memory_bandwidth");
   section.finish();
   return result;

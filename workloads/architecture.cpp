@@ -30,7 +30,9 @@ Enum choice(const Section& section, std::string_view key, const std::vector<std:
   return static_cast<Enum>(section.choice(key, names, static_cast<std::size_t>(fallback)));
 }
 
-std::int64_t dimension(const Section& section, std::string_view key) { return section.count(key, 1, largest_dimension); }
+std::int64_t dimension(const Section& section, std::string_view key) {
+  return section.count(key, 1, largest_dimension);
+}
 std::int64_t dimension_or(const Section& section, std::string_view key, std::int64_t fallback) {
   return section.count_or(key, fallback, 0, largest_dimension);
 }
@@ -180,10 +182,12 @@ Layer read_kind(const Section& s) {
   Layer layer;
   const auto attention = s.section("attention");
   const auto linear = s.section("linear_attention");
-  if (attention.has_value() == linear.has_value()) s.fail("attention", "a kind has either `attention` or `linear_attention`");
+  if (attention.has_value() == linear.has_value())
+    s.fail("attention", "a kind has either `attention` or `linear_attention`");
   if (attention) {
     const AttentionPlan plan = read_attention(*attention);
-    if (plan.pattern.size() != 1) attention->fail("window_layers", "a kind of layer is windowed or not: give `window` alone");
+    if (plan.pattern.size() != 1)
+      attention->fail("window_layers", "a kind of layer is windowed or not: give `window` alone");
     layer.mixer = plan.at(0);
   } else {
     layer.mixer = read_delta_net(*linear);
@@ -205,7 +209,8 @@ void read_layer_kinds(const Section& file, std::int64_t count, Architecture& a) 
   std::map<std::string, Layer> kinds;
   for (const auto& [name, section] : file.named_sections("kinds")) kinds[name] = read_kind(section);
   const auto names = file.texts("layer_kinds");
-  if (names.empty()) file.fail("layer_kinds", "required with `kinds`: the kind of each layer, repeated over the layers");
+  if (names.empty())
+    file.fail("layer_kinds", "required with `kinds`: the kind of each layer, repeated over the layers");
   for (const auto& name : names)
     if (!kinds.contains(name)) file.fail("layer_kinds", "no kind '" + name + "' in `kinds`");
   for (std::int64_t i = 0; i < count; ++i) a.add_layer(kinds.at(names[static_cast<std::size_t>(i) % names.size()]));
@@ -231,8 +236,10 @@ void read_layers(const Section& file, std::int64_t count, Architecture& a) {
   for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
     Layer layer{.mixer = plan.at(i), .feed_forward = dense};
     if (is_linear[i % is_linear.size()]) layer.mixer = net;
-    if (experts_section && experts.at(i)) layer.feed_forward = experts.experts;
-    else if (!dense_section) file.fail("feed_forward", "required for layer " + std::to_string(i) + ", which has no experts");
+    if (experts_section && experts.at(i))
+      layer.feed_forward = experts.experts;
+    else if (!dense_section)
+      file.fail("feed_forward", "required for layer " + std::to_string(i) + ", which has no experts");
     a.add_layer(layer);
   }
 }
@@ -309,8 +316,8 @@ class Validator {
     if (!condition) throw InputError((where_.empty() ? std::string("model") : where_) + ": " + rule);
   }
   void in_range(std::int64_t value, const char* field, std::int64_t most = largest_dimension) const {
-    require(value >= 1 && value <= most,
-            std::string(field) + ": a count from 1 to " + std::to_string(most) + " is expected, got " + std::to_string(value));
+    require(value >= 1 && value <= most, std::string(field) + ": a count from 1 to " + std::to_string(most) +
+                                             " is expected, got " + std::to_string(value));
   }
   void multiple(std::int64_t value, std::int64_t of, const char* rule) const {
     require(value % of == 0, std::string(rule) + " (" + std::to_string(value) + " and " + std::to_string(of) + ")");
@@ -323,8 +330,10 @@ class Validator {
     in_range(a.value_dim, "attention.value_dim");
     require(a.window >= 0, "attention.window: a count of tokens is expected");
     multiple(a.heads, a.kv_heads, "attention.heads: must be a multiple of attention.kv_heads");
-    require(!a.value_is_key || a.key_dim == a.value_dim, "attention.value_dim: equals head_dim where the value is the key");
-    require(!(a.fused_qkv && (a.shared_kv || a.value_is_key)), "attention.fused_qkv: excludes shared_kv and value_is_key");
+    require(!a.value_is_key || a.key_dim == a.value_dim,
+            "attention.value_dim: equals head_dim where the value is the key");
+    require(!(a.fused_qkv && (a.shared_kv || a.value_is_key)),
+            "attention.fused_qkv: excludes shared_kv and value_is_key");
   }
   void operator()(const LatentAttention& a) const {
     in_range(a.heads, "attention.heads");
@@ -349,7 +358,8 @@ class Validator {
     in_range(f.intermediate, "experts.intermediate");
     require(f.used <= f.experts, "experts.used: at most experts.count (" + std::to_string(f.used) + " of " +
                                      std::to_string(f.experts) + ")");
-    require(f.shared_intermediate >= 0 && f.shared_intermediate <= largest_dimension, "experts.shared_intermediate: out of range");
+    require(f.shared_intermediate >= 0 && f.shared_intermediate <= largest_dimension,
+            "experts.shared_intermediate: out of range");
     require(f.shared_intermediate > 0 || !f.shared_gate, "experts.shared_gate: there is no shared expert");
   }
 
@@ -366,7 +376,8 @@ void validate(const Architecture& a, const std::string& where) {
   check.in_range(a.context, "context", 1'000'000'000);
   check.in_range(static_cast<std::int64_t>(a.layers.size()), "layers", most_layers);
   check.require(a.extra_layers >= 0, "extra_layers: a count is expected");
-  check.require(a.norms_per_layer == 1 || a.norms_per_layer == 2 || a.norms_per_layer == 4, "norms.per_layer: 1, 2 or 4");
+  check.require(a.norms_per_layer == 1 || a.norms_per_layer == 2 || a.norms_per_layer == 4,
+                "norms.per_layer: 1, 2 or 4");
   for (const int kind : a.layers)
     check.require(kind >= 0 && static_cast<std::size_t>(kind) < a.kinds.size(), "layers: a layer of an unknown kind");
   for (const Layer& kind : a.kinds) {

@@ -29,9 +29,9 @@ struct GroupedAttention {
   AttentionBias bias = AttentionBias::none;
   QkNorm qk_norm = QkNorm::none;
   bool fused_qkv = false;
-  bool gated = false;  // an output gate as wide as the query, in the query projection
-  bool sinks = false;  // one learned logit per head
-  bool shared_kv = false;  // reuses an earlier layer's keys and values: no K/V projection, no cache of its own
+  bool gated = false;         // an output gate as wide as the query, in the query projection
+  bool sinks = false;         // one learned logit per head
+  bool shared_kv = false;     // reuses an earlier layer's keys and values: no K/V projection, no cache of its own
   bool value_is_key = false;  // no value projection: the value is the key before its norm and RoPE
 
   bool operator==(const GroupedAttention&) const = default;
@@ -108,7 +108,7 @@ struct Architecture {
   int norms_per_layer = 2;  // 1: parallel block, 2: pre-norms, 4: pre- and post-norms
   NormKind norm = NormKind::rms;
   Positions positions = Positions::rope;
-  int extra_layers = 0;  // multi-token-prediction blocks that a GGUF stores and inference skips
+  int extra_layers = 0;      // multi-token-prediction blocks that a GGUF stores and inference skips
   std::vector<Layer> kinds;  // the distinct layers
   std::vector<int> layers;   // the kind of each layer, in order
   std::optional<std::int64_t> stated_parameters;

@@ -175,7 +175,7 @@ void write_kinds(const Architecture& a, Writer& writer) {
 std::string architecture_yaml(const Architecture& a, int indent) {
   Writer writer(indent);
   if (!a.id.empty()) writer.field("id", quoted(a.id));
-  if (!a.name.empty()) writer.field("name", quoted(a.name));
+  if (!a.name.empty() && a.name != a.id) writer.field("name", quoted(a.name));
   writer.field("architecture", quoted(a.gguf_architecture));
   writer.field("layers", a.layers.size());
   writer.count("extra_layers", a.extra_layers);

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cstdio>
 #include <fstream>
 #include <functional>
 #include <limits>
@@ -24,10 +23,10 @@ namespace {
 constexpr std::uint64_t header_limit = std::uint64_t{64} << 20;  // real headers: 1 to 20 MiB, mostly vocabulary
 constexpr std::uint64_t most_metadata = 1 << 16;
 constexpr std::uint64_t most_tensors = 1 << 18;
-constexpr std::uint64_t longest_key = 65535;         // the specification's limit
-constexpr std::uint64_t longest_tensor_name = 255;   // ggml: 63, more in builds that raise GGML_MAX_NAME
-constexpr std::uint64_t longest_stored_array = 4096; // per-layer arrays; vocabularies are longer
-constexpr std::uint32_t most_dimensions = 4;         // GGML_MAX_DIMS
+constexpr std::uint64_t longest_key = 65535;          // the specification's limit
+constexpr std::uint64_t longest_tensor_name = 255;    // ggml: 63, more in builds that raise GGML_MAX_NAME
+constexpr std::uint64_t longest_stored_array = 4096;  // per-layer arrays; vocabularies are longer
+constexpr std::uint32_t most_dimensions = 4;          // GGML_MAX_DIMS
 constexpr std::uint64_t largest_alignment = 1 << 20;
 constexpr std::uint64_t most_elements = std::uint64_t{1} << 60;
 
@@ -37,9 +36,19 @@ struct ValueType {
   std::string_view name;
   std::uint64_t bytes;
 };
-constexpr std::array<ValueType, 13> value_types{{{"uint8", 1}, {"int8", 1}, {"uint16", 2}, {"int16", 2}, {"uint32", 4},
-                                                 {"int32", 4}, {"float32", 4}, {"bool", 1}, {"string", 0}, {"array", 0},
-                                                 {"uint64", 8}, {"int64", 8}, {"float64", 8}}};
+constexpr std::array<ValueType, 13> value_types{{{"uint8", 1},
+                                                 {"int8", 1},
+                                                 {"uint16", 2},
+                                                 {"int16", 2},
+                                                 {"uint32", 4},
+                                                 {"int32", 4},
+                                                 {"float32", 4},
+                                                 {"bool", 1},
+                                                 {"string", 0},
+                                                 {"array", 0},
+                                                 {"uint64", 8},
+                                                 {"int64", 8},
+                                                 {"float64", 8}}};
 
 // Delivers the next bytes of the file; fewer than asked for at its end.
 using Refill = std::function<std::size_t(std::byte*, std::size_t)>;
@@ -198,8 +207,8 @@ GgufArray read_array(Cursor& cursor, const std::string& what) {
   }
   result.integers.reserve(static_cast<std::size_t>(result.count));
   for (std::uint64_t i = 0; i < result.count; ++i)
-    result.integers.push_back(integer_of(read_scalar(cursor, result.element_type, what))
-                                  .value_or(std::numeric_limits<std::int64_t>::max()));
+    result.integers.push_back(
+        integer_of(read_scalar(cursor, result.element_type, what)).value_or(std::numeric_limits<std::int64_t>::max()));
   return result;
 }
 
@@ -232,7 +241,8 @@ std::uint64_t read_count(Cursor& cursor, const std::string& what, std::uint64_t 
   const std::uint64_t at = cursor.position();
   const auto count = cursor.number<std::uint64_t>("the number of " + what);
   if (count > most)
-    cursor.fail(at, "claims " + std::to_string(count) + " " + what + "; at most " + std::to_string(most) + " are accepted");
+    cursor.fail(at,
+                "claims " + std::to_string(count) + " " + what + "; at most " + std::to_string(most) + " are accepted");
   return count;
 }
 
@@ -263,8 +273,8 @@ std::vector<std::int64_t> read_shape(Cursor& cursor, const std::string& what) {
   const std::uint64_t at = cursor.position();
   const auto dimensions = cursor.number<std::uint32_t>(what);
   if (dimensions == 0 || dimensions > most_dimensions)
-    cursor.fail(at, what + " has " + std::to_string(dimensions) + " dimensions; 1 to " + std::to_string(most_dimensions) +
-                        " are accepted");
+    cursor.fail(at, what + " has " + std::to_string(dimensions) + " dimensions; 1 to " +
+                        std::to_string(most_dimensions) + " are accepted");
   std::vector<std::int64_t> shape;
   std::uint64_t elements = 1;
   for (std::uint32_t i = 0; i < dimensions; ++i) {
@@ -287,8 +297,8 @@ GgufTensor read_tensor(Cursor& cursor, const TypeTable& types, std::uint64_t ali
   tensor.shape = read_shape(cursor, what);
   const std::uint64_t type_at = cursor.position();
   tensor.type = cursor.number<std::uint32_t>(what);
-  const auto known = tensor.type <= std::numeric_limits<int>::max() ? types.find_gguf(static_cast<int>(tensor.type))
-                                                                    : std::nullopt;
+  const auto known =
+      tensor.type <= std::numeric_limits<int>::max() ? types.find_gguf(static_cast<int>(tensor.type)) : std::nullopt;
   if (!known)
     cursor.fail(type_at, what + " is of type " + std::to_string(tensor.type) +
                              ", which is not in data/quants/types.yaml (a removed or newer type)");
@@ -299,8 +309,8 @@ GgufTensor read_tensor(Cursor& cursor, const TypeTable& types, std::uint64_t ali
   const std::uint64_t offset_at = cursor.position();
   tensor.offset = cursor.number<std::uint64_t>(what);
   if (tensor.offset % alignment != 0)
-    cursor.fail(offset_at, what + " is misaligned: its offset is " + std::to_string(tensor.offset) +
-                               "; multiples of " + std::to_string(alignment) + " are accepted");
+    cursor.fail(offset_at, what + " is misaligned: its offset is " + std::to_string(tensor.offset) + "; multiples of " +
+                               std::to_string(alignment) + " are accepted");
   return tensor;
 }
 
@@ -348,7 +358,8 @@ void refuse_duplicates(const GgufFile& file, const std::string& name) {
   for (const auto& tensor : file.tensors) names.push_back(tensor.name);
   std::sort(names.begin(), names.end());
   const auto twice = std::adjacent_find(names.begin(), names.end());
-  if (twice != names.end()) throw InputError(name + ": tensor " + printable(*twice) + ": twice in the file; once is accepted");
+  if (twice != names.end())
+    throw InputError(name + ": tensor " + printable(*twice) + ": twice in the file; once is accepted");
 }
 
 GgufFile read_part(Cursor cursor, std::uint64_t file_size, const TypeTable& types) {
@@ -370,7 +381,8 @@ GgufFile read_file(const std::filesystem::path& path, const TypeTable& types) {
   const std::string name = path.string();
   std::error_code error;
   if (!std::filesystem::exists(path, error)) throw InputError(name + ": no such file");
-  if (!std::filesystem::is_regular_file(path, error)) throw InputError(name + ": not a regular file; a GGUF file is accepted");
+  if (!std::filesystem::is_regular_file(path, error))
+    throw InputError(name + ": not a regular file; a GGUF file is accepted");
   const auto size = std::filesystem::file_size(path, error);
   if (error) throw InputError(name + ": its size cannot be read: " + error.message());
   std::ifstream stream(path, std::ios::binary);
@@ -395,16 +407,20 @@ std::optional<SplitName> split_name(const std::string& file_name) {
   const std::string_view tail = std::string_view(file_name).substr(file_name.size() - model.size());
   const auto number = parse_integer(tail.substr(1, digits));
   const auto count = parse_integer(tail.substr(model.size() - digits - 5, digits));
-  if (tail[0] != '-' || tail.substr(1 + digits, 4) != "-of-" || tail.substr(model.size() - 5) != ".gguf" || !number || !count)
+  if (tail[0] != '-' || tail.substr(1 + digits, 4) != "-of-" || tail.substr(model.size() - 5) != ".gguf" || !number ||
+      !count)
     return std::nullopt;
   return SplitName{file_name.substr(0, file_name.size() - model.size()), *count};
 }
 
+std::string five_digits(std::int64_t number) {
+  constexpr std::size_t width = 5;
+  const std::string digits = std::to_string(number);
+  return std::string(width - std::min(width, digits.size()), '0') + digits;
+}
+
 std::filesystem::path part_path(const std::filesystem::path& any, const SplitName& split, std::int64_t part) {
-  std::array<char, 64> tail{};
-  std::snprintf(tail.data(), tail.size(), "-%05lld-of-%05lld.gguf", static_cast<long long>(part + 1),
-                static_cast<long long>(split.count));
-  return any.parent_path() / (split.prefix + tail.data());
+  return any.parent_path() / (split.prefix + "-" + five_digits(part + 1) + "-of-" + five_digits(split.count) + ".gguf");
 }
 
 std::int64_t split_number(const GgufFile& file, std::string_view key, const std::string& name) {
@@ -444,8 +460,10 @@ GgufFile read_split(const std::filesystem::path& path, const GgufFile& given, co
   for (std::int64_t i = 0; i < count; ++i) {
     const auto part_file = part_path(path, *split, i);
     GgufFile part = read_file(part_file, types);
-    expect_split(split_number(part, "split.no", part_file.string()), i, "split.no", part_file.string(), "the file's name");
-    expect_split(split_number(part, "split.count", part_file.string()), count, "split.count", part_file.string(), "the file's name");
+    expect_split(split_number(part, "split.no", part_file.string()), i, "split.no", part_file.string(),
+                 "the file's name");
+    expect_split(split_number(part, "split.count", part_file.string()), count, "split.count", part_file.string(),
+                 "the file's name");
     const std::int64_t stated = split_number(part, "split.tensors.count", part_file.string());
     if (i == 0) {
       total = stated;
@@ -455,7 +473,8 @@ GgufFile read_split(const std::filesystem::path& path, const GgufFile& given, co
     }
     expect_split(stated, total, "split.tensors.count", part_file.string(), "the first file");
     if (part.tensors.size() > most_tensors - whole.tensors.size())
-      throw InputError(part_file.string() + ": more than " + std::to_string(most_tensors) + " tensors in all files together");
+      throw InputError(part_file.string() + ": more than " + std::to_string(most_tensors) +
+                       " tensors in all files together");
     append_part(whole, std::move(part), static_cast<int>(i));
   }
   expect_split(total, static_cast<std::int64_t>(whole.tensors.size()), "split.tensors.count", path.string(),
@@ -476,7 +495,8 @@ std::optional<std::int64_t> integer_of(const GgufValue& value) {
   if (const auto* number = std::get_if<std::int64_t>(&value)) return *number;
   if (const auto* flag = std::get_if<bool>(&value)) return *flag ? 1 : 0;
   const auto* number = std::get_if<std::uint64_t>(&value);
-  if (number == nullptr || *number > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) return std::nullopt;
+  if (number == nullptr || *number > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
+    return std::nullopt;
   return static_cast<std::int64_t>(*number);
 }
 
@@ -491,6 +511,7 @@ std::string printable(std::string_view bytes) {
 
 std::string shape_text(const std::vector<std::int64_t>& shape) {
   std::vector<std::string> parts;
+  parts.reserve(shape.size());
   for (const auto size : shape) parts.push_back(std::to_string(size));
   return "[" + join(parts, ", ") + "]";
 }

@@ -23,7 +23,7 @@ enum class Windows {
 enum class Mixer { grouped, latent, delta_net };
 
 struct Family {
-  std::string_view name;  // general.architecture
+  std::string_view name;                  // general.architecture
   Activation gated = Activation::swiglu;  // where the feed-forward has a gate
   Activation plain = Activation::gelu;    // where it has none
   Mixer mixer = Mixer::grouped;
@@ -71,21 +71,21 @@ constexpr std::array families{
     Family{.name = "gpt2"},
 };
 
-// llama_ftype of llama.cpp's include/llama.h, as general.file_type holds it.
+// llama_ftype of llama.cpp's include/llama.h, as general.file_type holds it, to the schemes of data/quants/.
 struct FileType {
   std::int64_t number;
   std::string_view name;
 };
 constexpr std::array file_types{
-    FileType{0, "F32"},      FileType{1, "F16"},      FileType{2, "Q4_0"},     FileType{3, "Q4_1"},
-    FileType{7, "Q8_0"},     FileType{8, "Q5_0"},     FileType{9, "Q5_1"},     FileType{10, "Q2_K"},
-    FileType{11, "Q3_K_S"},  FileType{12, "Q3_K_M"},  FileType{13, "Q3_K_L"},  FileType{14, "Q4_K_S"},
-    FileType{15, "Q4_K_M"},  FileType{16, "Q5_K_S"},  FileType{17, "Q5_K_M"},  FileType{18, "Q6_K"},
-    FileType{19, "IQ2_XXS"}, FileType{20, "IQ2_XS"},  FileType{21, "Q2_K_S"},  FileType{22, "IQ3_XS"},
-    FileType{23, "IQ3_XXS"}, FileType{24, "IQ1_S"},   FileType{25, "IQ4_NL"},  FileType{26, "IQ3_S"},
-    FileType{27, "IQ3_M"},   FileType{28, "IQ2_S"},   FileType{29, "IQ2_M"},   FileType{30, "IQ4_XS"},
-    FileType{31, "IQ1_M"},   FileType{32, "BF16"},    FileType{36, "TQ1_0"},   FileType{37, "TQ2_0"},
-    FileType{38, "MXFP4_MOE"}, FileType{39, "NVFP4"}, FileType{40, "Q1_0"},    FileType{41, "Q2_0"},
+    FileType{0, "F32"},        FileType{1, "F16"},         FileType{2, "Q4_0"},    FileType{3, "Q4_1"},
+    FileType{7, "Q8_0"},       FileType{8, "Q5_0"},        FileType{9, "Q5_1"},    FileType{10, "Q2_K"},
+    FileType{11, "Q3_K_S"},    FileType{12, "Q3_K_M"},     FileType{13, "Q3_K_L"}, FileType{14, "Q4_K_S"},
+    FileType{15, "Q4_K_M"},    FileType{16, "Q5_K_S"},     FileType{17, "Q5_K_M"}, FileType{18, "Q6_K"},
+    FileType{19, "IQ2_XXS"},   FileType{20, "IQ2_XS"},     FileType{21, "Q2_K_S"}, FileType{22, "IQ3_XS"},
+    FileType{23, "IQ3_XXS"},   FileType{24, "IQ1_S"},      FileType{25, "IQ4_NL"}, FileType{26, "IQ3_S"},
+    FileType{27, "IQ3_M"},     FileType{28, "IQ2_S"},      FileType{29, "IQ2_M"},  FileType{30, "IQ4_XS"},
+    FileType{31, "IQ1_M"},     FileType{32, "BF16"},       FileType{36, "TQ1_0"},  FileType{37, "TQ2_0"},
+    FileType{38, "MXFP4_MOE"}, FileType{39, "GGUF-NVFP4"}, FileType{40, "Q1_0"},   FileType{41, "Q2_0"},
 };
 constexpr std::int64_t guessed_file_type = 1024;  // a flag beside the number
 
@@ -131,7 +131,8 @@ class Facts {
 
   [[nodiscard]] const GgufValue* value(std::string_view key) const { return file_.find(prefix_ + std::string(key)); }
 
-  [[nodiscard]] std::optional<std::int64_t> count(std::string_view key, std::int64_t most, std::int64_t least = 0) const {
+  [[nodiscard]] std::optional<std::int64_t> count(std::string_view key, std::int64_t most,
+                                                  std::int64_t least = 0) const {
     const GgufValue* found = value(key);
     if (found == nullptr) return std::nullopt;
     const auto number = integer_of(*found);
@@ -140,7 +141,9 @@ class Facts {
   }
   [[nodiscard]] std::int64_t required(std::string_view key, std::int64_t most, std::int64_t least = 1) const {
     const auto number = count(key, most, least);
-    if (!number) fail_key(key, "is missing; a count from " + std::to_string(least) + " to " + std::to_string(most) + " is accepted");
+    if (!number)
+      fail_key(key,
+               "is missing; a count from " + std::to_string(least) + " to " + std::to_string(most) + " is accepted");
     return *number;
   }
   // One count for all layers or an array with one per layer.
@@ -176,9 +179,9 @@ class Facts {
   [[nodiscard]] std::int64_t bounded_size(TensorRole role, std::size_t dimension, int layer, std::int64_t most) const {
     const std::int64_t found = size(role, dimension, layer);
     if (found > most)
-      fail_tensor(gguf_name(Tensor{.role = role, .layer = layer}),
-                  "dimension " + std::to_string(dimension) + " is " + std::to_string(found) + "; at most " +
-                      std::to_string(most) + " is accepted");
+      fail_tensor(gguf_name(Tensor{.role = role, .layer = layer}), "dimension " + std::to_string(dimension) + " is " +
+                                                                       std::to_string(found) + "; at most " +
+                                                                       std::to_string(most) + " is accepted");
     return found;
   }
 
@@ -206,13 +209,15 @@ std::int64_t window_of(const Facts& facts, const Family& family, int layer) {
   return period == 0 || layer % period < period - 1 ? window : 0;
 }
 
-std::int64_t head_dim(const Facts& facts, std::string_view key, bool windowed, std::int64_t hidden, std::int64_t heads) {
+std::int64_t head_dim(const Facts& facts, std::string_view key, bool windowed, std::int64_t hidden,
+                      std::int64_t heads) {
   const std::string local = std::string(key) + "_swa";
   if (windowed)
     if (const auto dim = facts.count(local, most_head_dim, 1)) return *dim;
   if (const auto dim = facts.count(key, most_head_dim, 1)) return *dim;
   if (hidden % heads != 0)
-    facts.fail_key(key, "is missing, and " + std::to_string(hidden) + " is no multiple of " + std::to_string(heads) + " heads");
+    facts.fail_key(
+        key, "is missing, and " + std::to_string(hidden) + " is no multiple of " + std::to_string(heads) + " heads");
   return hidden / heads;
 }
 
@@ -245,10 +250,10 @@ GroupedAttention grouped_attention(const Facts& facts, const Family& family, std
   if (!attention.fused_qkv) {
     attention.gated = family.mixer == Mixer::delta_net &&
                       facts.size(TensorRole::attn_q, 1, layer) == 2 * attention.heads * attention.key_dim;
-    const bool own_kv = facts.has(TensorRole::attn_k, layer);
-    attention.shared_kv = !own_kv && facts.count("attention.shared_kv_layers", most_layers).value_or(0) > 0;
-    if (!own_kv && !attention.shared_kv) static_cast<void>(facts.size(TensorRole::attn_k, 1, layer));
-    attention.value_is_key = own_kv && !facts.has(TensorRole::attn_v, layer);
+    const std::int64_t shared = facts.count("attention.shared_kv_layers", most_layers).value_or(0);
+    attention.shared_kv = layer >= facts.required("block_count", most_layers) - shared;
+    if (!attention.shared_kv) static_cast<void>(facts.size(TensorRole::attn_k, 1, layer));
+    attention.value_is_key = !attention.shared_kv && !facts.has(TensorRole::attn_v, layer);
   }
   static_cast<void>(facts.size(TensorRole::attn_output, 1, layer));
   return attention;
@@ -320,6 +325,18 @@ std::int64_t shared_width(const Facts& facts, int layer) {
   return 0;
 }
 
+// Some architectures state a number of shared experts, each as wide as a routed one; the tensors hold them together.
+void check_shared_count(const Facts& facts, const ExpertFeedForward& experts, int layer) {
+  const std::int64_t shared = facts.count("expert_shared_count", most_experts).value_or(0);
+  if (shared == 0 || facts.value("expert_shared_feed_forward_length") != nullptr) return;
+  const std::int64_t width = shared * experts.intermediate;
+  if (width != experts.shared_intermediate)
+    facts.fail_key("expert_shared_count", "is " + std::to_string(shared) + ", which makes a width of " +
+                                              std::to_string(width) + ", but the shared experts of layer " +
+                                              std::to_string(layer) + " are " +
+                                              std::to_string(experts.shared_intermediate) + " wide; both must agree");
+}
+
 ExpertFeedForward expert_feed_forward(const Facts& facts, const Family& family, int layer) {
   ExpertFeedForward experts;
   experts.experts = facts.required("expert_count", most_experts);
@@ -333,11 +350,27 @@ ExpertFeedForward expert_feed_forward(const Facts& facts, const Family& family, 
   expect_width(facts, "expert_shared_feed_forward_length",
                facts.count("expert_shared_feed_forward_length", most_intermediate), experts.shared_intermediate,
                TensorRole::ffn_down_shexp, layer);
+  check_shared_count(facts, experts, layer);
   experts.activation = family.gated;
   experts.shared_gate = facts.has(TensorRole::ffn_gate_inp_shexp, layer);
   experts.bias = facts.has(TensorRole::ffn_down_exps, layer, true);
-  experts.router_bias = facts.has(TensorRole::ffn_exp_probs_b, layer, true) || facts.has(TensorRole::ffn_exp_probs_b, layer);
+  experts.router_bias =
+      facts.has(TensorRole::ffn_exp_probs_b, layer, true) || facts.has(TensorRole::ffn_exp_probs_b, layer);
   return experts;
+}
+
+// What the metadata says of the kinds of layers, where it does.
+void check_kind(const Facts& facts, const Layer& layer, int index) {
+  const auto interval = facts.count("full_attention_interval", most_layers, 1);
+  const bool recurrent = std::holds_alternative<GatedDeltaNet>(layer.mixer);
+  if (interval && recurrent != ((index + 1) % *interval != 0))
+    facts.fail_key("full_attention_interval",
+                   "is " + std::to_string(*interval) + ", but layer " + std::to_string(index) +
+                       (recurrent ? " has linear attention" : " has full attention") + "; both must agree");
+  const std::int64_t dense = facts.count("leading_dense_block_count", most_layers).value_or(0);
+  if (index < dense && std::holds_alternative<ExpertFeedForward>(layer.feed_forward))
+    facts.fail_key("leading_dense_block_count", "is " + std::to_string(dense) + ", but layer " + std::to_string(index) +
+                                                    " has experts; both must agree");
 }
 
 Layer layer_of(const Facts& facts, const Family& family, std::int64_t hidden, int index) {
@@ -352,7 +385,17 @@ Layer layer_of(const Facts& facts, const Family& family, std::int64_t hidden, in
     layer.feed_forward = expert_feed_forward(facts, family, index);
   else
     layer.feed_forward = dense_feed_forward(facts, family, index);
+  check_kind(facts, layer, index);
   return layer;
+}
+
+// The small Gemma 4 add an embedding per layer.
+void refuse_per_layer_input(const Facts& facts, const std::string& name) {
+  constexpr std::string_view key = "embedding_length_per_layer_input";
+  const std::int64_t width = facts.count(key, most_hidden).value_or(0);
+  if (width > 0)
+    throw RefusedError(name + ": key '" + std::string(key) + "': is " + std::to_string(width) +
+                       "; embeddings per layer are not modelled, 0 is accepted");
 }
 
 int norms_of(const Facts& facts) {
@@ -378,7 +421,8 @@ void read_vocabulary(const Facts& facts, const GgufFile& file, const std::string
   const auto* tokens = value != nullptr ? std::get_if<GgufArray>(value) : nullptr;
   if (tokens != nullptr && tokens->count != static_cast<std::uint64_t>(result.vocabulary))
     throw InputError(name + ": key 'tokenizer.ggml.tokens': has " + std::to_string(tokens->count) +
-                     " elements, but token_embd.weight is for " + std::to_string(result.vocabulary) + "; both must agree");
+                     " elements, but token_embd.weight is for " + std::to_string(result.vocabulary) +
+                     "; both must agree");
 }
 
 int layer_count(const Facts& facts, const GgufFile& file, Architecture& result) {
@@ -396,7 +440,8 @@ int layer_count(const Facts& facts, const GgufFile& file, Architecture& result) 
 
 // Their width is that of the rotated part of a head, which an Architecture does not know.
 bool is_rope_table(TensorRole role) {
-  return role == TensorRole::rope_freqs || role == TensorRole::rope_factors_long || role == TensorRole::rope_factors_short;
+  return role == TensorRole::rope_freqs || role == TensorRole::rope_factors_long ||
+         role == TensorRole::rope_factors_short;
 }
 
 // Whatever the architecture and the file both have must have the same shape.
@@ -411,7 +456,8 @@ void compare_shapes(const Facts& facts, const Architecture& architecture) {
     const bool fits = shape == expected.shape && (found->shape.size() <= shape.size() || found->shape.back() == 1);
     if (fits) continue;
     std::vector<std::int64_t> wanted(expected.shape.begin(), expected.shape.begin() + expected.dimensions());
-    facts.fail_tensor(name, "is " + shape_text(found->shape) + ", but " + shape_text(wanted) + " follows from the metadata");
+    facts.fail_tensor(name,
+                      "is " + shape_text(found->shape) + ", but " + shape_text(wanted) + " follows from the metadata");
   }
 }
 
@@ -451,6 +497,23 @@ Tensor tensor_in(const Architecture& architecture, const GgufTensor& stored) {
   return tensor;
 }
 
+// Gate and up of all experts in one tensor, as some converters write them: two tensors to the model.
+constexpr std::string_view fused_experts = ".ffn_gate_up_exps.weight";
+
+void append(Workload& workload, const GgufTensor& stored, TypeId type) {
+  Tensor tensor = tensor_in(workload.architecture, stored);
+  const bool fused = stored.name.ends_with(fused_experts) && tensor.shape[1] % 2 == 0;
+  if (fused && tensor.layer >= 0 && static_cast<std::size_t>(tensor.layer) < workload.architecture.layers.size()) {
+    tensor.shape[1] /= 2;
+    tensor.role = TensorRole::ffn_gate_exps;
+    workload.tensors.push_back(tensor);
+    workload.types.push_back(type);
+    tensor.role = TensorRole::ffn_up_exps;
+  }
+  workload.tensors.push_back(tensor);
+  workload.types.push_back(type);
+}
+
 }  // namespace
 
 Architecture architecture_of_gguf(const GgufFile& file, const std::string& name) {
@@ -461,6 +524,7 @@ Architecture architecture_of_gguf(const GgufFile& file, const std::string& name)
   result.name = model_name(file, result.id);
   result.gguf_architecture = family.name;
   result.hidden = facts.required("embedding_length", most_hidden);
+  refuse_per_layer_input(facts, name);
   const int layers = layer_count(facts, file, result);
   read_vocabulary(facts, file, name, result);
   result.context = facts.required("context_length", most_tokens);
@@ -482,9 +546,10 @@ Workload workload_of(const GgufFile& file, const std::string& name, std::shared_
   workload.format = QuantFormat::gguf;
   for (const auto& stored : file.tensors) {
     const auto type = types->find_gguf(static_cast<int>(stored.type));
-    if (!type) throw InputError(name + ": tensor " + printable(stored.name) + ": is of the unknown type " + std::to_string(stored.type));
-    workload.tensors.push_back(tensor_in(workload.architecture, stored));
-    workload.types.push_back(*type);
+    if (!type)
+      throw InputError(name + ": tensor " + printable(stored.name) + ": is of the unknown type " +
+                       std::to_string(stored.type));
+    append(workload, stored, *type);
   }
   workload.type_table = std::move(types);
   return workload;

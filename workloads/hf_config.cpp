@@ -39,14 +39,14 @@ struct Family {
   bool biased = false;  // attention_bias where the file is silent
   QkNorm qk_norm = QkNorm::none;
   Activation activation = Activation::swiglu;
-  bool tied = false;              // tie_word_embeddings where the file is silent
-  std::int64_t heads = 0;         // this and the next three where the file is silent; 0: the file must say it
-  std::int64_t kv_heads = 0;      // 0: as many as heads
+  bool tied = false;          // tie_word_embeddings where the file is silent
+  std::int64_t heads = 0;     // this and the next three where the file is silent; 0: the file must say it
+  std::int64_t kv_heads = 0;  // 0: as many as heads
   std::int64_t vocabulary = 0;
   std::int64_t context = 0;
-  std::int64_t head_dim = 0;      // where the file is silent; 0: hidden_size / num_attention_heads
-  std::int64_t window_period = 0; // the last of so many layers is full where the file is silent; 0: all alike
-  bool window_switch = false;     // use_sliding_window must be true, from max_window_layers on
+  std::int64_t head_dim = 0;       // where the file is silent; 0: hidden_size / num_attention_heads
+  std::int64_t window_period = 0;  // the last of so many layers is full where the file is silent; 0: all alike
+  bool window_switch = false;      // use_sliding_window must be true, from max_window_layers on
   int norms = 2;
   bool fused_qkv = false;
   bool fused_gate_up = false;
@@ -65,37 +65,80 @@ constexpr std::array families{
     Family{.name = "qwen2", .gguf = "qwen2", .bias = Bias::always_qkv, .window_switch = true},
     Family{.name = "qwen2_vl", .gguf = "qwen2vl", .bias = Bias::always_qkv, .window_switch = true},
     Family{.name = "qwen2_5_vl", .gguf = "qwen2vl", .bias = Bias::always_qkv, .window_switch = true},
-    Family{.name = "qwen2_moe", .gguf = "qwen2moe", .moe = Moe::sparse, .bias = Bias::always_qkv, .window_switch = true},
+    Family{
+        .name = "qwen2_moe", .gguf = "qwen2moe", .moe = Moe::sparse, .bias = Bias::always_qkv, .window_switch = true},
     Family{.name = "qwen3", .gguf = "qwen3", .qk_norm = QkNorm::head, .head_dim = 128, .window_switch = true},
     Family{.name = "qwen3_vl", .gguf = "qwen3vl", .qk_norm = QkNorm::head, .head_dim = 128},
     Family{.name = "qwen3_moe", .gguf = "qwen3moe", .moe = Moe::sparse, .qk_norm = QkNorm::head, .window_switch = true},
     Family{.name = "qwen3_vl_moe", .gguf = "qwen3vlmoe", .moe = Moe::sparse, .qk_norm = QkNorm::head},
-    Family{.name = "qwen3_next", .gguf = "qwen3next", .mixer = Mixer::qwen3_next, .moe = Moe::sparse,
-           .qk_norm = QkNorm::head, .head_dim = 256},
+    Family{.name = "qwen3_next",
+           .gguf = "qwen3next",
+           .mixer = Mixer::qwen3_next,
+           .moe = Moe::sparse,
+           .qk_norm = QkNorm::head,
+           .head_dim = 256},
     Family{.name = "qwen3_5", .gguf = "qwen35", .mixer = Mixer::qwen3_5, .qk_norm = QkNorm::head, .head_dim = 256},
-    Family{.name = "qwen3_5_moe", .gguf = "qwen35moe", .mixer = Mixer::qwen3_5, .moe = Moe::sparse,
-           .qk_norm = QkNorm::head, .head_dim = 256},
+    Family{.name = "qwen3_5_moe",
+           .gguf = "qwen35moe",
+           .mixer = Mixer::qwen3_5,
+           .moe = Moe::sparse,
+           .qk_norm = QkNorm::head,
+           .head_dim = 256},
     Family{.name = "gemma", .gguf = "gemma", .activation = Activation::geglu, .tied = true, .head_dim = 256},
-    Family{.name = "gemma2", .gguf = "gemma2", .activation = Activation::geglu, .tied = true, .head_dim = 256,
-           .window_period = 2, .norms = 4},
-    Family{.name = "gemma3", .gguf = "gemma3", .qk_norm = QkNorm::head, .activation = Activation::geglu, .tied = true,
-           .heads = 8, .kv_heads = 4, .vocabulary = 262208, .context = 131072, .head_dim = 256, .window_period = 6,
+    Family{.name = "gemma2",
+           .gguf = "gemma2",
+           .activation = Activation::geglu,
+           .tied = true,
+           .head_dim = 256,
+           .window_period = 2,
            .norms = 4},
-    Family{.name = "gemma4", .gguf = "gemma4", .moe = Moe::beside, .qk_norm = QkNorm::head,
-           .activation = Activation::geglu, .tied = true, .head_dim = 256, .window_period = 6, .norms = 4},
+    Family{.name = "gemma3",
+           .gguf = "gemma3",
+           .qk_norm = QkNorm::head,
+           .activation = Activation::geglu,
+           .tied = true,
+           .heads = 8,
+           .kv_heads = 4,
+           .vocabulary = 262208,
+           .context = 131072,
+           .head_dim = 256,
+           .window_period = 6,
+           .norms = 4},
+    Family{.name = "gemma4",
+           .gguf = "gemma4",
+           .moe = Moe::beside,
+           .qk_norm = QkNorm::head,
+           .activation = Activation::geglu,
+           .tied = true,
+           .head_dim = 256,
+           .window_period = 6,
+           .norms = 4},
     Family{.name = "phi3", .gguf = "phi3", .fused_qkv = true, .fused_gate_up = true},
-    Family{.name = "gpt_oss", .gguf = "gpt-oss", .moe = Moe::every, .biased = true, .head_dim = 64, .window_period = 2,
+    Family{.name = "gpt_oss",
+           .gguf = "gpt-oss",
+           .moe = Moe::every,
+           .biased = true,
+           .head_dim = 64,
+           .window_period = 2,
            .sinks = true},
     Family{.name = "deepseek_v2", .gguf = "deepseek2", .mixer = Mixer::latent, .moe = Moe::leading},
-    Family{.name = "deepseek_v3", .gguf = "deepseek2", .mixer = Mixer::latent, .moe = Moe::leading, .router_bias = true},
+    Family{
+        .name = "deepseek_v3", .gguf = "deepseek2", .mixer = Mixer::latent, .moe = Moe::leading, .router_bias = true},
     Family{.name = "kimi_k2", .gguf = "deepseek2", .mixer = Mixer::latent, .moe = Moe::leading, .router_bias = true},
-    Family{.name = "glm4_moe_lite", .gguf = "deepseek2", .mixer = Mixer::latent, .moe = Moe::leading, .router_bias = true},
-    Family{.name = "glm4", .gguf = "glm4", .bias = Bias::stated_qkv, .head_dim = 128, .norms = 4, .fused_gate_up = true},
-    Family{.name = "glm4_moe", .gguf = "glm4moe", .moe = Moe::leading, .bias = Bias::stated_qkv, .router_bias = true,
+    Family{
+        .name = "glm4_moe_lite", .gguf = "deepseek2", .mixer = Mixer::latent, .moe = Moe::leading, .router_bias = true},
+    Family{
+        .name = "glm4", .gguf = "glm4", .bias = Bias::stated_qkv, .head_dim = 128, .norms = 4, .fused_gate_up = true},
+    Family{.name = "glm4_moe",
+           .gguf = "glm4moe",
+           .moe = Moe::leading,
+           .bias = Bias::stated_qkv,
+           .router_bias = true,
            .stores_extra_layers = true},
     Family{.name = "smollm3", .gguf = "smollm3", .tied = true, .window_switch = true},
     Family{.name = "granite", .gguf = "granite"},
     Family{.name = "granitemoe", .gguf = "granitemoe", .moe = Moe::every},
+    Family{.name = "minimax_m2", .gguf = "minimax-m2", .moe = Moe::every, .qk_norm = QkNorm::full, .router_bias = true},
     Family{.name = "olmo2", .gguf = "olmo2", .qk_norm = QkNorm::full},
     Family{.name = "olmo3", .gguf = "olmo2", .qk_norm = QkNorm::full, .window_period = 4},
     Family{.name = "seed_oss", .gguf = "seed_oss", .bias = Bias::stated_qkv, .biased = true, .head_dim = 128},
@@ -123,13 +166,15 @@ const Family& family_of(const Section& file) {
   }
   const std::string place = file.mark().text();
   throw RefusedError((place.empty() ? "" : place + ": ") + file.path_of("model_type") + ": the model type '" +
-                     type.substr(0, 60) + "' is not modelled" + did_you_mean(stem, known) + "; known are " + join(known, ", "));
+                     type.substr(0, 60) + "' is not modelled" + did_you_mean(stem, known) + "; known are " +
+                     join(known, ", "));
 }
 
 // Reads one configuration; `outer` is the multimodal one around it, or the same.
 class Reader {
  public:
-  Reader(const Section& outer, const Section& text) : outer_(outer), text_(text), family_(family_of(text)) {}
+  Reader(const Section& outer, const Section& text)
+      : outer_(outer), text_(text), family_(family_of(text.has("model_type") ? text : outer)) {}
 
   [[nodiscard]] Architecture architecture() const {
     Architecture result;
@@ -180,7 +225,8 @@ class Reader {
       if (scaling == nullptr || scaling->kind != Node::Kind::map) continue;
       for (const std::string_view name : {"rope_type", "type"}) {
         const Node* type = scaling->find(name);
-        if (type != nullptr && (type->scalar == "llama3" || (family_.name == "phi3" && type->scalar == "longrope"))) return true;
+        if (type != nullptr && (type->scalar == "llama3" || (family_.name == "phi3" && type->scalar == "longrope")))
+          return true;
       }
     }
     return false;
@@ -214,7 +260,8 @@ class Reader {
 
   [[nodiscard]] std::vector<std::string> default_layer_types(int layers) const {
     constexpr std::int64_t usual_interval = 4;
-    const std::int64_t interval = is_linear_family() ? text_.count_or("full_attention_interval", usual_interval, 1, most_layers) : 1;
+    const std::int64_t interval =
+        is_linear_family() ? text_.count_or("full_attention_interval", usual_interval, 1, most_layers) : 1;
     const std::int64_t period = text_.count_or("sliding_window_pattern", family_.window_period, 0, most_layers);
     const bool switched_off = family_.window_switch && !text_.flag("use_sliding_window", false);
     const bool windows = !switched_off && text_.has("sliding_window");
@@ -230,7 +277,8 @@ class Reader {
 
   [[nodiscard]] std::vector<bool> expert_layers(int layers) const {
     std::vector<bool> sparse(static_cast<std::size_t>(layers), false);
-    const std::int64_t dense = family_.moe == Moe::leading ? text_.count_or("first_k_dense_replace", 0, 0, most_layers) : 0;
+    const std::int64_t dense =
+        family_.moe == Moe::leading ? text_.count_or("first_k_dense_replace", 0, 0, most_layers) : 0;
     const std::string_view step_key = family_.moe == Moe::leading ? "moe_layer_freq" : "decoder_sparse_step";
     const bool steps = family_.moe == Moe::leading || family_.moe == Moe::sparse;
     const std::int64_t step = steps ? text_.count_or(step_key, 1, 1, most_layers) : 1;
@@ -261,13 +309,15 @@ class Reader {
     for (const auto& item : text_.texts("mlp_only_layers")) {
       const auto layer = parse_integer(item);
       if (!layer || *layer < 0 || *layer >= layers)
-        text_.fail("mlp_only_layers", "has '" + item.substr(0, 60) + "'; layers from 0 to " + std::to_string(layers - 1) + " are accepted");
+        text_.fail("mlp_only_layers", "has '" + item.substr(0, 60) + "'; layers from 0 to " +
+                                          std::to_string(layers - 1) + " are accepted");
       result.push_back(*layer);
     }
     return result;
   }
 
-  [[nodiscard]] decltype(Layer::mixer) mixer(const std::string& type, int layer, int layers, std::int64_t hidden) const {
+  [[nodiscard]] decltype(Layer::mixer) mixer(const std::string& type, int layer, int layers,
+                                             std::int64_t hidden) const {
     if (type == linear) return delta_net();
     if (family_.mixer == Mixer::latent) return latent_attention();
     GroupedAttention attention = grouped_attention(type == sliding, hidden);
@@ -292,15 +342,18 @@ class Reader {
     attention.window = windowed ? window() : 0;
     attention.bias = bias();
     attention.qk_norm = family_.qk_norm;
-    if (text_.has("use_qk_norm")) attention.qk_norm = text_.flag("use_qk_norm", false) ? QkNorm::head : QkNorm::none;
+    if (text_.has("use_qk_norm")) attention.qk_norm = text_.flag("use_qk_norm", false) ? stated_norm() : QkNorm::none;
     attention.fused_qkv = family_.fused_qkv;
     attention.gated = is_linear_family() && text_.flag("attn_output_gate", true);
     attention.sinks = family_.sinks;
     return attention;
   }
 
+  [[nodiscard]] QkNorm stated_norm() const { return family_.qk_norm == QkNorm::none ? QkNorm::head : family_.qk_norm; }
+
   [[nodiscard]] std::int64_t head_dim(std::int64_t hidden, std::int64_t heads) const {
-    if (text_.has("head_dim") || family_.head_dim > 0) return text_.count_or("head_dim", family_.head_dim, 1, most_head_dim);
+    if (text_.has("head_dim") || family_.head_dim > 0)
+      return text_.count_or("head_dim", family_.head_dim, 1, most_head_dim);
     if (hidden % heads != 0)
       text_.fail("num_attention_heads", "hidden_size, " + std::to_string(hidden) + ", is no multiple of the " +
                                             std::to_string(heads) + " heads, and there is no head_dim");
@@ -363,9 +416,10 @@ class Reader {
     experts.activation = family_.activation;
     experts.bias = family_.sinks;  // gpt-oss
     experts.router_bias = family_.router_bias;
-    experts.experts = first_count(family_.moe == Moe::leading ? std::vector<std::string_view>{"n_routed_experts"}
-                                                              : std::vector<std::string_view>{"num_experts", "num_local_experts"},
-                                  most_experts);
+    experts.experts =
+        first_count(family_.moe == Moe::leading ? std::vector<std::string_view>{"n_routed_experts"}
+                                                : std::vector<std::string_view>{"num_experts", "num_local_experts"},
+                    most_experts);
     experts.used = first_count({"num_experts_per_tok", "top_k_experts", "experts_per_token"}, experts.experts);
     const bool own_width = family_.moe != Moe::every;
     experts.intermediate = text_.count(own_width ? "moe_intermediate_size" : "intermediate_size", 1, most_intermediate);
@@ -376,7 +430,8 @@ class Reader {
 
   [[nodiscard]] std::int64_t shared_width(std::int64_t intermediate) const {
     if (family_.moe == Moe::beside) return text_.count("intermediate_size", 1, most_intermediate);
-    if (family_.moe == Moe::leading) return intermediate * text_.count_or("n_shared_experts", 0, 0, most_shared_experts);
+    if (family_.moe == Moe::leading)
+      return intermediate * text_.count_or("n_shared_experts", 0, 0, most_shared_experts);
     if (family_.moe == Moe::sparse) return text_.count_or("shared_expert_intermediate_size", 0, 0, most_intermediate);
     return 0;
   }
@@ -391,7 +446,8 @@ class Reader {
 bool is_hf_config(const Node& document) {
   if (document.kind != Node::Kind::map) return false;
   const Node* architectures = document.find("architectures");
-  return document.find("model_type") != nullptr || (architectures != nullptr && architectures->kind == Node::Kind::list);
+  return document.find("model_type") != nullptr ||
+         (architectures != nullptr && architectures->kind == Node::Kind::list);
 }
 
 Architecture architecture_of_hf_config(const Node& document, const std::string& id) {

@@ -26,7 +26,9 @@ class Assignment {
  public:
   Assignment(const QuantScheme& scheme, const QuantOptions& options, const Architecture& architecture,
              std::span<const Tensor> tensors, const TypeTable& types)
-      : scheme_(scheme), types_(types), tied_(architecture.tied_embeddings),
+      : scheme_(scheme),
+        types_(types),
+        tied_(architecture.tied_embeddings),
         layers_(static_cast<std::int64_t>(architecture.layers.size()) + architecture.extra_layers) {
     select_rules(options, architecture);
     count_tensors(tensors, architecture.extra_layers);
@@ -178,8 +180,9 @@ bool LayerSelector::selects(std::int64_t i, std::int64_t n) const {
   return false;
 }
 
-std::vector<TypeId> assign_types(const QuantScheme& scheme, const QuantOptions& options, const Architecture& architecture,
-                                 std::span<const Tensor> tensors, const TypeTable& types) {
+std::vector<TypeId> assign_types(const QuantScheme& scheme, const QuantOptions& options,
+                                 const Architecture& architecture, std::span<const Tensor> tensors,
+                                 const TypeTable& types) {
   Assignment assignment(scheme, options, architecture, tensors, types);
   std::vector<TypeId> result;
   result.reserve(tensors.size());

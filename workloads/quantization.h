@@ -2,8 +2,8 @@
 // Quantization as data: block formats (types) and schemes, the rules by which a scheme gives every tensor its type.
 // Formats: ggml-common.h of ggml. Mix rules: llama-quant.cpp of llama.cpp. Both as data in data/quants/ with sources.
 //
-// Everything in a scheme file is resolved when it is read (names to TypeIds, selectors to enums, roles to bits), so that
-// assigning types to a model's tensors costs no text work: see data/quants/README.md for the rule language.
+// Everything in a scheme file is resolved when it is read (names to TypeIds, selectors to enums, roles to bits), so
+// that assigning types to a model's tensors costs no text work: see data/quants/README.md for the rule language.
 #pragma once
 
 #include <bitset>
@@ -32,8 +32,8 @@ struct TensorType {
   std::int64_t block = 1;
   std::int64_t bytes = 0;
   std::optional<int> gguf_number;  // ggml_type
-  bool whole_blocks = true;        // false: a row may end within a block and takes its share (formats that are not GGUF's)
-  TypeId fallback{};               // the type used when a row is no multiple of the block
+  bool whole_blocks = true;  // false: a row may end within a block and takes its share (formats that are not GGUF's)
+  TypeId fallback{};         // the type used when a row is no multiple of the block
   bool needs_imatrix = false;
   std::string summary;
 
@@ -70,15 +70,15 @@ struct QuantOptions {
 
 // When a rule applies at all; absent: always.
 struct QuantConditions {
-  std::optional<std::int64_t> experts;           // exactly so many
+  std::optional<std::int64_t> experts;  // exactly so many
   std::optional<std::int64_t> experts_at_least;
   std::optional<std::int64_t> queries_per_kv_head_at_least;
-  std::optional<std::int64_t> layers;            // exactly so many
-  std::optional<bool> imatrix;                   // an importance matrix was used
+  std::optional<std::int64_t> layers;  // exactly so many
+  std::optional<bool> imatrix;         // an importance matrix was used
   std::optional<bool> tied_embeddings;
-  std::vector<std::string> architectures;        // general.architecture is one of these
-  std::string since;                             // year-month, inclusive: rules change between releases
-  std::string until;                             // year-month, exclusive
+  std::vector<std::string> architectures;  // general.architecture is one of these
+  std::string since;                       // year-month, inclusive: rules change between releases
+  std::string until;                       // year-month, exclusive
 
   [[nodiscard]] bool hold(const QuantOptions& options, const Architecture& architecture) const;
 };
@@ -129,7 +129,7 @@ struct QuantScheme {
   std::string name;
   QuantFormat format = QuantFormat::gguf;
   TypeId default_type{};
-  TypeId unquantized{};      // norms, biases, routers: F32 in GGUF
+  TypeId unquantized{};         // norms, biases, routers: F32 in GGUF
   bool always_imatrix = false;  // the format cannot be made without an importance matrix
   std::vector<QuantRule> rules;
   std::vector<QuantQuality> quality;
@@ -147,7 +147,8 @@ QuantName parse_quant_name(std::string_view text);
 
 // The type of each tensor, in order. Norms, biases, routers and other tensors that are never quantized take the
 // scheme's unquantized type; a row that is no multiple of the block takes the type's fallback.
-std::vector<TypeId> assign_types(const QuantScheme& scheme, const QuantOptions& options, const Architecture& architecture,
-                                 std::span<const Tensor> tensors, const TypeTable& types);
+std::vector<TypeId> assign_types(const QuantScheme& scheme, const QuantOptions& options,
+                                 const Architecture& architecture, std::span<const Tensor> tensors,
+                                 const TypeTable& types);
 
 }  // namespace silicast

@@ -101,7 +101,8 @@ bool is_year_month(const std::string& text) {
 
 std::string read_date(const Section& s, std::string_view key) {
   std::string date = s.text(key, "");
-  if (!date.empty() && !is_year_month(date)) s.fail(key, "a year and month such as 2026-03 is expected, got '" + date + "'");
+  if (!date.empty() && !is_year_month(date))
+    s.fail(key, "a year and month such as 2026-03 is expected, got '" + date + "'");
   return date;
 }
 
@@ -140,7 +141,8 @@ QuantRule read_rule(const Section& s, const QuantScheme& scheme, const TypeTable
   QuantRule rule;
   rule.roles = read_roles(s);
   rule.layers = read_selector(s);
-  for (const std::string& name : s.texts("replaces")) rule.replaces.set(index_of(type_named(s, "replaces", name, types)));
+  for (const std::string& name : s.texts("replaces"))
+    rule.replaces.set(index_of(type_named(s, "replaces", name, types)));
   if (const auto conditions = s.section("if")) rule.conditions = read_conditions(*conditions);
   rule.type = read_rule_type(s, scheme, types);
   if (s.has("fallback")) rule.fallback = type_named(s, "fallback", s.text("fallback"), types);
@@ -181,7 +183,8 @@ TypeTable::TypeTable(const Section& file) {
     if (const Node* fallback = section.optional("fallback")) fallbacks.emplace_back(types_.size(), fallback);
     types_.push_back(read_type(name, section));
   }
-  if (types_.size() > static_cast<std::size_t>(most_types)) throw InputError(file.mark(), "", "more types than can be told apart");
+  if (types_.size() > static_cast<std::size_t>(most_types))
+    throw InputError(file.mark(), "", "more types than can be told apart");
   const auto last = find(last_fallback);
   if (!last) throw InputError(file.mark(), std::string(last_fallback), "required, but missing");
   for (TensorType& type : types_) type.fallback = *last;
@@ -204,7 +207,8 @@ QuantScheme read_quant_scheme(const Section& file, const TypeTable& types) {
   scheme.always_imatrix = file.flag("always_imatrix", false);
   for (const char* list : {"rules", "overrides"})
     for (const Section& rule : file.sections(list)) scheme.rules.push_back(read_rule(rule, scheme, types));
-  if (file.has("embeddings")) scheme.rules.push_back(embeddings_rule(type_named(file, "embeddings", file.text("embeddings"), types)));
+  if (file.has("embeddings"))
+    scheme.rules.push_back(embeddings_rule(type_named(file, "embeddings", file.text("embeddings"), types)));
   for (const Section& quality : file.sections("quality")) scheme.quality.push_back(read_quality(quality));
   file.finish();
   return scheme;
@@ -225,8 +229,8 @@ QuantName parse_quant_name(std::string_view text) {
     if (at == std::string_view::npos) break;
     name.options.date = std::string(rest.substr(at + 1));
     if (!is_year_month(name.options.date))
-      throw InputError("quantization '" + std::string(text) + "': a year and month such as 2024-04 is expected after '@', got '" +
-                       name.options.date + "'");
+      throw InputError("quantization '" + std::string(text) +
+                       "': a year and month such as 2024-04 is expected after '@', got '" + name.options.date + "'");
     rest = rest.substr(0, at);
   }
   name.scheme = std::string(trim(rest));

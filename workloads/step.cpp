@@ -278,6 +278,33 @@ StepGraph step_graph(const Workload& w) {
   return graph;
 }
 
+StepGraph part_of(const StepGraph& graph, const std::function<bool(const Op& op, int layer)>& wanted) {
+  StepGraph part;
+  part.groups = graph.groups;
+  for (LayerGroup& group : part.groups) group.layers.clear();
+  for (const Op& op : graph.ops) {
+    if (op.group < 0) {
+      if (wanted(op, -1)) part.ops.push_back(op);
+      continue;
+    }
+    Op some = op;
+    some.layers = 0;
+    auto& present = part.groups[static_cast<std::size_t>(op.group)].layers;
+    for (const int layer : graph.groups[static_cast<std::size_t>(op.group)].layers) {
+      if (!wanted(op, layer)) continue;
+      ++some.layers;
+      if (std::find(present.begin(), present.end(), layer) == present.end()) present.push_back(layer);
+    }
+    if (some.layers > 0) part.ops.push_back(some);
+  }
+  return part;
+}
+
+bool belongs_to_experts(const Op& op) {
+  return op.kind == OpKind::expert_matmul || op.kind == OpKind::expert_sum || op.name == "expert_activation" ||
+         (op.kind == OpKind::bias && op.name.ends_with("_exps"));
+}
+
 double expected_distinct_experts(double experts, double used, double tokens) {
   if (used >= experts) return experts;
   return experts * (1 - std::exp(tokens * std::log1p(-used / experts)));

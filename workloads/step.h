@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string_view>
 #include <vector>
 
@@ -89,8 +90,14 @@ struct StepGraph {
   std::vector<Op> ops;
 };
 
-// `fused_attention`: flash attention; it changes cost, not the operations listed.
 StepGraph step_graph(const Workload& workload);
+
+// The operations of some layers: those for which `wanted(op, layer)` holds, with layer -1 for what belongs to none.
+// An operation of which no layer is wanted is left out; groups keep their indices and lose the other layers' numbers.
+StepGraph part_of(const StepGraph& graph, const std::function<bool(const Op& op, int layer)>& wanted);
+
+// Whether the operation works on, or beside, the routed experts: what `--cpu-moe` moves to the host.
+bool belongs_to_experts(const Op& op);
 
 // Expected number of distinct experts that `tokens` tokens touch when each draws `used` of `experts` at random:
 // E (1 - (1 - k/E)^T).

@@ -88,7 +88,8 @@ static_assert(table_in_order());
 const RoleFacts& facts(TensorRole role) { return role_table[index_of(role)]; }
 
 // Families whose norm before the feed-forward block is called post_attention_norm in GGUF.
-constexpr std::array<std::string_view, 5> with_post_attention_norm{"gpt-oss", "glm4moe", "qwen3next", "qwen35", "qwen35moe"};
+constexpr std::array<std::string_view, 5> with_post_attention_norm{"gpt-oss", "glm4moe", "qwen3next", "qwen35",
+                                                                   "qwen35moe"};
 
 // Families whose rotary table has one set of factors for short and one for long contexts (LongRoPE).
 constexpr std::array<std::string_view, 3> with_long_rope{"phi3", "phimoe", "minicpm"};
@@ -225,9 +226,7 @@ class TensorList {
     bias(ssm_dt, net.value_heads);
     vector(ssm_a, net.value_heads);
     switch (net.layout) {
-      case GatedDeltaNet::Layout::qwen3next:
-        matrix(ssm_ba, hidden(), 2 * net.value_heads);
-        break;
+      case GatedDeltaNet::Layout::qwen3next: matrix(ssm_ba, hidden(), 2 * net.value_heads); break;
       case GatedDeltaNet::Layout::qwen35:
         matrix(ssm_beta, hidden(), net.value_heads);
         matrix(ssm_alpha, hidden(), net.value_heads);
@@ -284,16 +283,15 @@ bool take_suffix(std::string_view& name, std::string_view suffix) {
   return true;
 }
 
-bool is_expert_stack(TensorRole role) {
-  return role == ffn_gate_exps || role == ffn_up_exps || role == ffn_down_exps;
-}
+bool is_expert_stack(TensorRole role) { return role == ffn_gate_exps || role == ffn_up_exps || role == ffn_down_exps; }
 
 }  // namespace
 
 std::string_view stem(TensorRole role) { return facts(role).stem; }
 
 std::optional<TensorRole> role_of_stem(std::string_view stem) {
-  const auto at = std::find_if(role_table.begin(), role_table.end(), [&](const RoleFacts& f) { return f.stem == stem; });
+  const auto at =
+      std::find_if(role_table.begin(), role_table.end(), [&](const RoleFacts& f) { return f.stem == stem; });
   if (at == role_table.end()) return std::nullopt;
   return at->role;
 }

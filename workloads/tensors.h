@@ -15,14 +15,56 @@
 namespace silicast {
 
 enum class TensorRole : std::uint8_t {
-  token_embd, position_embd, output_norm, output, rope_freqs, rope_factors_long, rope_factors_short,
-  attn_norm, attn_norm_2, attn_q, attn_k, attn_v, attn_qkv, attn_output, attn_q_norm, attn_k_norm, attn_sinks,
-  attn_q_a, attn_q_a_norm, attn_q_b, attn_kv_a_mqa, attn_kv_a_norm, attn_kv_b, attn_k_b, attn_v_b,
-  attn_gate, ssm_in, ssm_conv1d, ssm_a, ssm_dt, ssm_norm, ssm_out, ssm_ba, ssm_alpha, ssm_beta,
-  post_attention_norm, ffn_norm, post_ffw_norm,
-  ffn_gate, ffn_up, ffn_down,
-  ffn_gate_inp, ffn_exp_probs_b, ffn_gate_exps, ffn_up_exps, ffn_down_exps,
-  ffn_gate_shexp, ffn_up_shexp, ffn_down_shexp, ffn_gate_inp_shexp,
+  token_embd,
+  position_embd,
+  output_norm,
+  output,
+  rope_freqs,
+  rope_factors_long,
+  rope_factors_short,
+  attn_norm,
+  attn_norm_2,
+  attn_q,
+  attn_k,
+  attn_v,
+  attn_qkv,
+  attn_output,
+  attn_q_norm,
+  attn_k_norm,
+  attn_sinks,
+  attn_q_a,
+  attn_q_a_norm,
+  attn_q_b,
+  attn_kv_a_mqa,
+  attn_kv_a_norm,
+  attn_kv_b,
+  attn_k_b,
+  attn_v_b,
+  attn_gate,
+  ssm_in,
+  ssm_conv1d,
+  ssm_a,
+  ssm_dt,
+  ssm_norm,
+  ssm_out,
+  ssm_ba,
+  ssm_alpha,
+  ssm_beta,
+  post_attention_norm,
+  ffn_norm,
+  post_ffw_norm,
+  ffn_gate,
+  ffn_up,
+  ffn_down,
+  ffn_gate_inp,
+  ffn_exp_probs_b,
+  ffn_gate_exps,
+  ffn_up_exps,
+  ffn_down_exps,
+  ffn_gate_shexp,
+  ffn_up_shexp,
+  ffn_down_shexp,
+  ffn_gate_inp_shexp,
   other,
 };
 constexpr std::size_t role_count = static_cast<std::size_t>(TensorRole::other) + 1;
@@ -30,8 +72,8 @@ constexpr std::size_t index_of(TensorRole role) { return static_cast<std::size_t
 
 struct Tensor {
   TensorRole role = TensorRole::other;
-  bool bias = false;       // the ".bias" beside the weight of that role
-  int layer = -1;          // -1: not of a layer
+  bool bias = false;  // the ".bias" beside the weight of that role
+  int layer = -1;     // -1: not of a layer
   std::array<std::int64_t, 3> shape{1, 1, 1};
 
   [[nodiscard]] std::int64_t elements() const { return shape[0] * shape[1] * shape[2]; }

@@ -17,7 +17,8 @@ constexpr std::int64_t largest_dimension = 1'000'000'000;
 
 std::string shape_text(const Tensor& tensor) {
   std::string text = "[" + std::to_string(tensor.shape[0]);
-  for (int i = 1; i < tensor.dimensions(); ++i) text += ", " + std::to_string(tensor.shape[static_cast<std::size_t>(i)]);
+  for (int i = 1; i < tensor.dimensions(); ++i)
+    text += ", " + std::to_string(tensor.shape[static_cast<std::size_t>(i)]);
   return text + "]";
 }
 
@@ -39,7 +40,8 @@ void read_shape(const Section& s, Tensor& tensor) {
     s.fail("shape", "one to three widths are expected, the contiguous one first");
   for (std::size_t i = 0; i < widths.size(); ++i) {
     const auto width = parse_integer(widths[i]);
-    if (!width || *width < 1 || *width > largest_dimension) s.fail("shape", "a width is expected, got '" + widths[i] + "'");
+    if (!width || *width < 1 || *width > largest_dimension)
+      s.fail("shape", "a width is expected, got '" + widths[i] + "'");
     tensor.shape[i] = *width;
   }
 }
