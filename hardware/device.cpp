@@ -200,9 +200,11 @@ BytesPerSecond Pcie::bandwidth() const {
 
 std::optional<Bytes> Device::capacity(std::optional<Bytes> wanted) const {
   if (!wanted) return memory.capacities.back();
-  constexpr double tolerance = 0.08;  // "64GB" typed for 64 GiB is 7 % off
+  // People write 64 GB for the 64 GiB of a data sheet, and the other way round.
+  constexpr double tolerance = 0.005;
   for (const Bytes option : memory.capacities)
-    if (std::abs(option / *wanted - 1) <= tolerance) return option;
+    for (const double reading : {option / *wanted, (option / 1_GiB) / (*wanted / 1_GB), (option / 1_GB) / (*wanted / 1_GiB)})
+      if (std::abs(reading - 1) <= tolerance) return option;
   return std::nullopt;
 }
 

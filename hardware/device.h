@@ -107,7 +107,7 @@ struct Device {
   std::optional<Watts> wall_max;
   std::optional<Price> launch_price;
 
-  // Capacity of the largest option, or of the option nearest to `wanted` within 2 %; nullopt when there is none.
+  // Capacity of the largest option, or the option that `wanted` names, GB and GiB taken for each other; nullopt when there is none.
   [[nodiscard]] std::optional<Bytes> capacity(std::optional<Bytes> wanted) const;
 };
 

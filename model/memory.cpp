@@ -18,16 +18,21 @@ double bytes_per_value(const TypeTable& types, TypeId id) { return types[id].bit
 // The widest score row and feed-forward of the layers.
 struct Widths {
   double heads = 0;
+  double key_width = 0;  // of one token's keys
   double feed_forward = 0;
 };
 
 Widths widest(const Architecture& a) {
   Widths widths;
   for (const Layer& layer : a.kinds) {
-    if (const auto* grouped = std::get_if<GroupedAttention>(&layer.mixer))
+    if (const auto* grouped = std::get_if<GroupedAttention>(&layer.mixer)) {
       widths.heads = std::max(widths.heads, static_cast<double>(grouped->heads));
-    if (const auto* latent = std::get_if<LatentAttention>(&layer.mixer))
+      widths.key_width = std::max(widths.key_width, static_cast<double>(grouped->kv_heads * grouped->key_dim));
+    }
+    if (const auto* latent = std::get_if<LatentAttention>(&layer.mixer)) {
       widths.heads = std::max(widths.heads, static_cast<double>(latent->heads));
+      widths.key_width = std::max(widths.key_width, static_cast<double>(latent->kv_lora_rank + latent->qk_rope_dim));
+    }
     double width = 0;
     if (const auto* dense = std::get_if<DenseFeedForward>(&layer.feed_forward)) {
       width = static_cast<double>(dense->intermediate);
@@ -92,9 +97,11 @@ ComputeBuffers llama_cpp_buffers(const Architecture& a, const BufferRequest& r) 
   const double mask = r.context * r.ubatch * (r.fused_attention ? f16_bytes : f32_bytes);
   // Copies of the inputs (mask and embeddings) when micro-batches are pipelined over devices.
   const double inputs = r.pipeline_copies > 1 ? r.pipeline_copies * (mask + hidden) : mask;
-  constexpr double activations_beside_scores = 4;
+  // Beside the scores: inferred from the logged sizes of Llama-3-8B (exact), LLaMA-1 and Llama-2 (within 12 MiB).
+  constexpr double hidden_beside_scores = 3.75;
+  const double keys = widths.key_width * r.ubatch * f32_bytes;
   const double scores = r.fused_attention ? 0 : widths.heads * r.context * r.ubatch * f32_bytes;
-  const double attention_phase = scores + activations_beside_scores * hidden + inputs;
+  const double attention_phase = scores + hidden_beside_scores * hidden + keys + inputs;
   const double feed_forward_phase = 2 * widths.feed_forward * r.ubatch * f32_bytes + 2 * hidden + inputs;
   const double output_phase = static_cast<double>(a.vocabulary) * r.ubatch * f32_bytes + hidden;
   const double device = std::max({attention_phase, feed_forward_phase, output_phase});

@@ -51,8 +51,8 @@ struct ComputeBuffers {
   Bytes host;
 };
 
-// llama.cpp's compute buffers. Without flash attention the score matrix rules: heads x context x ubatch F32, with four
-// hidden-size activations and the mask; otherwise the larger of the logits of a micro-batch with one activation, and
+// llama.cpp's compute buffers. Without flash attention the score matrix rules: heads x context x ubatch F32, with some
+// hidden-size activations, keys and the mask; otherwise the larger of the logits of a micro-batch with one activation, and
 // the feed-forward activations. Reproduces the logged sizes of facts from XiongjieDai/GPU-Benchmarks-on-LLM-Inference.
 ComputeBuffers llama_cpp_buffers(const Architecture& architecture, const BufferRequest& request);
 

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "workloads/step.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numeric>
+
+#include "model/database.h"
+
+namespace silicast {
+namespace {
+
+const Database& database() {
+  static const Database instance(SILICAST_SOURCE_ROOT "/data");
+  return instance;
+}
+
+Workload workload(const char* model, const char* quant) {
+  return make_workload(*database().architecture(model), *database().quant(quant), {}, database().types());
+}
+
+// Weights that one token multiplies: all matrices but the embedding's rows, for MoE the chosen experts'.
+double multiplied_weights(const StepGraph& graph) {
+  double sum = 0;
+  for (const Op& op : graph.ops)
+    if (op.kind == OpKind::matmul || op.kind == OpKind::expert_matmul)
+      sum += static_cast<double>(op.layers * op.matmul.in * op.matmul.out) * static_cast<double>(op.matmul.experts > 0 ? op.matmul.used : 1);
+  return sum;
+}
+
+TEST(StepGraph, MultipliesEveryWeightOfADenseModelOnce) {
+  const Workload w = workload("llama-3.1-8b", "Q4_K_M");
+  // Llama-3.1-8B: 8,030,261,312 parameters less the embedding (128256 x 4096), 65 norms of 4096, and 64 RoPE factors.
+  EXPECT_EQ(multiplied_weights(step_graph(w)), 8030261312.0 - 128256.0 * 4096 - 65 * 4096 - 64);
+}
+
+TEST(StepGraph, ListsLayersOfEqualTypesOnce) {
+  const StepGraph f16 = step_graph(workload("llama-3.1-8b", "F16"));
+  ASSERT_EQ(f16.groups.size(), 1U);
+  EXPECT_EQ(f16.groups[0].layers.size(), 32U);
+  // Q4_K_M gives half of the layers Q6_K for attn_v and ffn_down.
+  const StepGraph mixed = step_graph(workload("llama-3.1-8b", "Q4_K_M"));
+  ASSERT_EQ(mixed.groups.size(), 2U);
+  EXPECT_EQ(mixed.groups[0].layers.size() + mixed.groups[1].layers.size(), 32U);
+}
+
+TEST(StepGraph, CoversEveryLayerOfEveryModelOnce) {
+  for (const Entry& entry : database().models().all()) {
+    const auto architecture = database().architecture(entry.id);
+    const StepGraph graph = step_graph(workload(entry.id.c_str(), "Q8_0"));
+    std::vector<int> layers;
+    for (const LayerGroup& group : graph.groups) layers.insert(layers.end(), group.layers.begin(), group.layers.end());
+    std::sort(layers.begin(), layers.end());
+    std::vector<int> expected(architecture->layers.size());
+    std::iota(expected.begin(), expected.end(), 0);
+    EXPECT_EQ(layers, expected) << entry.id;
+    // What is multiplied per token is what is active, less vectors, embedding rows and (tied) counted once.
+    const double active = static_cast<double>(active_parameter_count(*architecture));
+    const double embedding = architecture->tied_embeddings ? 0 : static_cast<double>(architecture->vocabulary * architecture->hidden);
+    EXPECT_NEAR(multiplied_weights(graph) / (active - embedding), 1, 0.01) << entry.id;
+  }
+}
+
+TEST(DistinctExperts, MatchesTheExpectationOfDrawsWithoutReplacement) {
+  EXPECT_DOUBLE_EQ(expected_distinct_experts(128, 8, 1), 8);
+  EXPECT_DOUBLE_EQ(expected_distinct_experts(8, 8, 3), 8);
+  // Two tokens of 2 out of 4: 4 (1 - (1/2)^2) = 3.
+  EXPECT_NEAR(expected_distinct_experts(4, 2, 2), 3, 1e-12);
+  EXPECT_NEAR(expected_distinct_experts(128, 8, 1e6), 128, 1e-9);
+}
+
+double attended_by_counting(int new_tokens, int depth, int window) {
+  double sum = 0;
+  for (int i = 1; i <= new_tokens; ++i) sum += window > 0 ? std::min(depth + i, window) : depth + i;
+  return sum / new_tokens;
+}
+
+TEST(MeanAttended, EqualsTheCountOverQueries) {
+  for (const int window : {0, 1, 128, 4096})
+    for (const int depth : {0, 1, 100, 127, 128, 129, 5000})
+      for (const int new_tokens : {1, 2, 64, 512, 5000})
+        EXPECT_NEAR(mean_attended(new_tokens, depth, window), attended_by_counting(new_tokens, depth, window), 1e-6)
+            << new_tokens << " new, depth " << depth << ", window " << window;
+}
+
+TEST(CacheShape, MatchesPublishedBytesPerToken) {
+  // 2 x layers x kv_heads x head_dim values a token: Llama-3-8B 65,536; at F16 and 8192 tokens the logged 1024 MiB.
+  const CacheShape llama = cache_shape(*database().architecture("llama-3-8b"));
+  EXPECT_EQ(llama.full_key_values + llama.full_value_values, 2 * 32 * 8 * 128);
+  // DeepSeek-V3: 61 layers of 576 values, the value a view of the key.
+  const CacheShape deepseek = cache_shape(*database().architecture("deepseek-v3"));
+  EXPECT_EQ(deepseek.full_key_values, 61 * 576);
+  EXPECT_EQ(deepseek.full_value_values, 0);
+  // Qwen3-Next: 12 full layers; 36 linear ones of 32 x 128 x 128 and a convolution of 3 x 8192.
+  const CacheShape next = cache_shape(*database().architecture("qwen3-next-80b-a3b"));
+  EXPECT_EQ(next.full_key_values + next.full_value_values, 2 * 12 * 2 * 256);
+  EXPECT_EQ(next.recurrent_values, 36 * (32 * 128 * 128 + 3 * 8192));
+  // gpt-oss: every second layer windowed.
+  const CacheShape oss = cache_shape(*database().architecture("gpt-oss-20b"));
+  ASSERT_EQ(oss.windowed.size(), 1U);
+  EXPECT_EQ(oss.windowed[0].window, 128);
+  EXPECT_EQ(oss.windowed[0].key_values, oss.full_key_values);
+}
+
+}  // namespace
+}  // namespace silicast
