@@ -46,22 +46,24 @@ std::vector<std::string> read_types(const Section& section, std::string_view key
   return result;
 }
 
-MatmulKernel read_matmul(const Section& section, const TypeTable& types) {
+MatmulKernel read_matmul(const std::string& name, const Section& section, const TypeTable& types) {
   MatmulKernel kernel;
-  kernel.name = section.text("name");
+  kernel.name = name;
   kernel.types = read_types(section, "types", types);
   kernel.architectures = section.texts("architectures");
   kernel.needs = section.texts("needs");
   if (section.has("experts")) kernel.experts = section.flag("experts", false);
   kernel.columns = read_columns(section, "columns", kernel.columns);
   if (const auto by_type = section.section("columns_by_type"))
-    for (const auto& [name, node] : by_type->entries()) {
-      if (!types.find(name)) by_type->fail(name, "unknown type");
-      kernel.columns_by_type[types[*types.find(name)].name] = by_type->number(name, 0, most_columns);
+    for (const auto& [type, node] : by_type->entries()) {
+      if (!types.find(type)) by_type->fail(type, "unknown type");
+      kernel.columns_by_type[types[*types.find(type)].name] = by_type->number(type, 0, most_columns);
     }
   kernel.units = read_units(section);
   kernel.unit_share = section.share("unit_share", 1);
   kernel.dram_share = section.share("dram_share", 1);
+  kernel.feed_rate = section.optional_number("feed_rate", 1, most_columns).value_or(kernel.feed_rate);
+  kernel.applies_scales = section.flag("applies_scales", false);
   kernel.unpack_share = section.share("unpack_share", 1);
   kernel.unpack_every = read_columns(section, "unpack_every", 1);
   if (const auto tile = section.section("tile")) {
@@ -72,13 +74,22 @@ MatmulKernel read_matmul(const Section& section, const TypeTable& types) {
   kernel.split_k = section.flag("split_k", true);
   kernel.unpacks_to_memory = section.flag("unpacks_to_memory", false);
   kernel.launches = section.optional_number("launches", 0, most_launches).value_or(1);
+  section.ignore("before");
   section.finish();
   return kernel;
 }
 
-AttentionKernel read_attention(const Section& section) {
+// In the file's order, or before the kernel that `before` names: how a generation adds one to its base's list.
+void insert_kernel(std::vector<MatmulKernel>& kernels, MatmulKernel kernel, const Section& section) {
+  const auto before = section.optional_text("before");
+  const auto at = std::find_if(kernels.begin(), kernels.end(), [&](const MatmulKernel& k) { return before && k.name == *before; });
+  if (before && at == kernels.end()) section.fail("before", "no kernel of that name stands before this one");
+  kernels.insert(at, std::move(kernel));
+}
+
+AttentionKernel read_attention(const std::string& name, const Section& section) {
   AttentionKernel kernel;
-  kernel.name = section.text("name");
+  kernel.name = name;
   kernel.columns = read_columns(section, "columns", kernel.columns);
   kernel.units = read_units(section);
   kernel.unit_share = section.share("unit_share", 1);
@@ -91,7 +102,7 @@ AttentionKernel read_attention(const Section& section) {
 
 UnpackCost read_unpack(const Section& section) {
   const auto cost = [&](std::string_view key) { return section.optional_number(key, 0, most_instructions).value_or(0); };
-  const UnpackCost result{cost("simple"), cost("slow"), cost("lookups")};
+  const UnpackCost result{cost("simple"), cost("slow"), cost("lookups"), cost("scaling")};
   section.finish();
   return result;
 }
@@ -158,9 +169,11 @@ Stack read_stack(const Entry& entry, const TypeTable& types) {
     if (!id) root.fail("unpack", "unknown type '" + name + "'");
     stack.unpack[types[*id].name] = read_unpack(section);
   }
-  for (const auto& section : root.sections("matmul")) stack.matmul.push_back(read_matmul(section, types));
-  for (const auto& section : root.sections("attention")) stack.attention.push_back(read_attention(section));
-  for (const auto& section : root.sections("unfused_attention")) stack.unfused_attention.push_back(read_attention(section));
+  for (const auto& [name, section] : root.named_sections("matmul"))
+    insert_kernel(stack.matmul, read_matmul(name, section, types), section);
+  for (const auto& [name, section] : root.named_sections("attention")) stack.attention.push_back(read_attention(name, section));
+  for (const auto& [name, section] : root.named_sections("unfused_attention"))
+    stack.unfused_attention.push_back(read_attention(name, section));
   if (stack.matmul.empty()) root.fail("matmul", "at least one kernel is expected");
   if (stack.attention.empty()) root.fail("attention", "at least one kernel is expected");
   stack.fused_attention_default = root.flag("fused_attention", true);

@@ -26,6 +26,7 @@ struct UnpackCost {
   double simple = 0;   // at the rate of Unit::int32
   double slow = 0;     // at the rate of Unit::int32_slow, beside the simple ones
   double lookups = 0;  // at the rate of Unit::lookup, after them
+  double scaling = 0;  // vector instructions that apply the scales to one result of 32 weights after an integer product
 };
 
 // A weight matrix kernel and the operations it runs: the first of a stack's list that applies is used.
@@ -41,6 +42,8 @@ struct MatmulKernel {
   // What it does.
   std::vector<Unit> units;     // the first that the processor has; empty: the arithmetic is in the unpack cost
   double unit_share = 1;       // of the unit's peak that large matrices reach
+  double feed_rate = std::numeric_limits<double>::infinity();  // operations per core and clock that loads can feed
+  bool applies_scales = false;  // pays UnpackCost::scaling: integer products of blocks
   double dram_share = 1;       // of the achievable bandwidth
   double unpack_share = 1;     // of the peak of the pipes that unpack
   double unpack_every = 1;     // columns that one unpacking serves; infinity: all

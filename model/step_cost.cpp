@@ -120,10 +120,14 @@ void StepEvaluator::compile_matmul(Compiled& compiled, const Workload& workload)
   compiled.kernels.back().columns = std::numeric_limits<double>::infinity();
 }
 
-double StepEvaluator::unpack_seconds_per_weight(const TensorType& type, double share) const {
+const UnpackCost& StepEvaluator::unpack_cost(const TensorType& type) const {
   const Stack& stack = *executor_.stack;
   const auto at = stack.unpack.find(type.name);
-  const UnpackCost& cost = at == stack.unpack.end() ? stack.default_unpack : at->second;
+  return at == stack.unpack.end() ? stack.default_unpack : at->second;
+}
+
+double StepEvaluator::unpack_seconds_per_weight(const TensorType& type, double share) const {
+  const UnpackCost& cost = unpack_cost(type);
   const Processor& p = executor_.processor;
   const auto rate = [&](Unit unit, Unit fallback) { return p.has(unit) ? p.peak(unit).value() : p.peak(fallback).value() / 2; };
   const double simple = cost.simple / rate(Unit::int32, Unit::fp32);
@@ -153,7 +157,15 @@ StepEvaluator::Matmul StepEvaluator::compile_kernel(const MatmulKernel& kernel, 
   m.tile_columns = kernel.tile_columns;
   const double row_tiles = std::ceil(out / kernel.tile_rows);
   if (const Unit* unit = first_present(kernel.units, p)) {
-    m.unit_seconds_per_column = 2 * in * row_tiles * kernel.tile_rows / (p.peak(*unit).value() * kernel.unit_share);
+    // What feeds the unit is not hidden behind it: the times of product, loads and scaling add up.
+    const double operations = 2 * in * row_tiles * kernel.tile_rows;
+    const double feed_peak = kernel.feed_rate * p.cores * p.clock.value();
+    m.unit_seconds_per_column = operations / (p.peak(*unit).value() * kernel.unit_share) + operations / feed_peak;
+    if (kernel.applies_scales) {
+      constexpr double weights_per_scale = 32;
+      const double lanes_per_second = p.peak(Unit::fp32).value() / 2;
+      m.unit_seconds_per_column += row_tiles * kernel.tile_rows * in / weights_per_scale * unpack_cost(type).scaling / lanes_per_second;
+    }
     m.shares_vector_units = !is_matrix(*unit) || p.matrix_on_vector_units;
     if (!kernel.split_k) m.row_tiles_per_core = row_tiles / p.cores;
   }

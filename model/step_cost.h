@@ -109,6 +109,7 @@ class StepEvaluator {
 
   void compile_matmul(Compiled& compiled, const Workload& workload) const;
   [[nodiscard]] Matmul compile_kernel(const MatmulKernel& kernel, const Op& op, const Workload& workload) const;
+  [[nodiscard]] const UnpackCost& unpack_cost(const TensorType& type) const;
   [[nodiscard]] double unpack_seconds_per_weight(const TensorType& type, double share) const;
 
   [[nodiscard]] Cost cost_of(const Compiled& compiled, const StepShape& shape) const noexcept;
