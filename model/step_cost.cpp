@@ -61,6 +61,9 @@ double StepCost::utilization(Resource resource) const {
 StepCost& StepCost::operator+=(const StepCost& other) {
   seconds += other.seconds;
   dram_bytes += other.dram_bytes;
+  link_bytes += other.link_bytes;
+  operations += other.operations;
+  instructions += other.instructions;
   for (std::size_t i = 0; i < resource_count; ++i) busy[i] += other.busy[i], bound[i] += other.bound[i];
   return *this;
 }
@@ -68,6 +71,9 @@ StepCost& StepCost::operator+=(const StepCost& other) {
 StepCost& StepCost::operator*=(double factor) {
   seconds *= factor;
   dram_bytes *= factor;
+  link_bytes *= factor;
+  operations *= factor;
+  instructions *= factor;
   for (std::size_t i = 0; i < resource_count; ++i) busy[i] *= factor, bound[i] *= factor;
   return *this;
 }
@@ -153,6 +159,9 @@ StepEvaluator::Matmul StepEvaluator::compile_kernel(const MatmulKernel& kernel, 
   m.weight_seconds = m.weight_bytes * per_byte;
   m.activation_bytes_per_column = (in + out) * executor_.stack->activation_bytes;
   m.unpack_seconds = in * out * matrices * unpack_seconds_per_weight(type, kernel.unpack_share);
+  const UnpackCost& unpack = unpack_cost(type);
+  m.unpack_instructions = in * out * matrices * (unpack.simple + unpack.slow + unpack.lookups);
+  m.operations_per_column = 2 * in * out;
   m.unpack_every = kernel.unpack_every;
   m.tile_columns = kernel.tile_columns;
   const double row_tiles = std::ceil(out / kernel.tile_rows);
@@ -213,6 +222,8 @@ StepEvaluator::Cost StepEvaluator::matmul_cost(const Compiled& compiled, const S
   charge_activations(cost, m->activation_bytes_per_column * routed);
   const double passes = std::isinf(m->unpack_every) ? 1 : std::ceil(per_matrix / m->unpack_every);
   cost.dequant = m->unpack_seconds * share * passes;
+  cost.instructions = m->unpack_instructions * share * passes;
+  cost.operations = m->operations_per_column * routed;
   const double column_tiles = std::ceil(per_matrix / m->tile_columns);
   double unit_seconds = m->unit_seconds_per_column * column_tiles * m->tile_columns * (routed / per_matrix);
   if (m->row_tiles_per_core > 0) {
@@ -249,6 +260,7 @@ StepEvaluator::Cost StepEvaluator::attention_cost(const Compiled& compiled, cons
   cost.dram_bytes = kv_bytes;
   const double attended = mean_attended(shape.new_tokens, shape.depth, static_cast<double>(a.window)) * shape.tokens();
   const double flops = 2 * static_cast<double>(a.heads) * static_cast<double>(a.key_dim + a.value_dim) * attended;
+  cost.operations = flops;
   const Unit* unit = first_present(kernel->units, executor_.processor);
   const double peak = unit != nullptr ? executor_.processor.peak(*unit).value() : 1 / vector_seconds_per_flop_;
   const double arithmetic = flops / (peak * kernel->unit_share);
@@ -275,7 +287,8 @@ StepEvaluator::Cost StepEvaluator::linear_attention_cost(const Compiled& compile
   cost.dram_bytes = bytes;
   // Decay, read-out for the delta, rank-one update, read-out for the query: four passes of a multiply-add each.
   constexpr double flops_per_state_value = 8;
-  cost.alu = flops_per_state_value * state * shape.tokens() * vector_seconds_per_flop_;
+  cost.operations = flops_per_state_value * state * shape.tokens();
+  cost.alu = cost.operations * vector_seconds_per_flop_;
   return cost;
 }
 
@@ -284,7 +297,8 @@ StepEvaluator::Cost StepEvaluator::vector_cost(const Compiled& compiled, const S
   Cost cost;
   cost.kernel = name_of(compiled.op.kind);
   cost.launch = compiled.launch_seconds;
-  cost.alu = compiled.op.flops * tokens * vector_seconds_per_flop_;
+  cost.operations = compiled.op.flops * tokens;
+  cost.alu = cost.operations * vector_seconds_per_flop_;
   charge_activations(cost, static_cast<double>(compiled.op.read + compiled.op.written) * executor_.stack->activation_bytes * tokens);
   return cost;
 }
@@ -309,6 +323,8 @@ void StepEvaluator::add(StepCost& sum, const Cost& c, double times) noexcept {
   const double seconds = total(c) * times;
   sum.seconds += Seconds(seconds);
   sum.dram_bytes += Bytes(c.dram_bytes * times);
+  sum.operations += Flops(c.operations * times);
+  sum.instructions += Flops(c.instructions * times);
   const ResourceTimes busy{c.dram, c.matrix, c.dequant, c.alu, c.cache, 0, c.launch};
   std::size_t largest = 0;
   for (std::size_t i = 0; i < resource_count; ++i) {

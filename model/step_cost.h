@@ -47,6 +47,9 @@ struct StepCost {
   ResourceTimes busy{};   // how long each resource works
   ResourceTimes bound{};  // the step's time, divided by what bounds each operation
   Bytes dram_bytes;
+  Bytes link_bytes;
+  Flops operations;       // multiplications and additions, padding of tiles not counted
+  Flops instructions;     // of unpacking
 
   [[nodiscard]] Resource bottleneck() const;
   // Share of the step that the resource works.
@@ -90,6 +93,8 @@ class StepEvaluator {
     double activation_bytes_per_column = 0;
     double unit_seconds_per_column = 0;
     double unpack_seconds = 0;  // one pass over all weights
+    double unpack_instructions = 0;
+    double operations_per_column = 0;
     double unpack_every = 1;
     double tile_columns = 1;
     double row_tiles_per_core = 0;  // 0: no wave quantization
@@ -102,7 +107,8 @@ class StepEvaluator {
     double launch_seconds = 0;    // vector operations
   };
   struct Cost {
-    double dram = 0, matrix = 0, dequant = 0, alu = 0, cache = 0, launch = 0, dram_bytes = 0;
+    double dram = 0, matrix = 0, dequant = 0, alu = 0, cache = 0, launch = 0;
+    double dram_bytes = 0, operations = 0, instructions = 0;
     bool shares_vector_units = false;
     std::string_view kernel;
   };
