@@ -99,7 +99,8 @@ std::vector<Entry> Catalogue::entries_of_text(const std::string& text, const fs:
   std::vector<std::string> extended;
   for (auto parent = extract(root, "extends"); parent; parent = extract(root, "extends")) {
     const std::string name = parent->scalar;
-    const auto safe = !name.empty() && name.find_first_of("/\\") == std::string::npos && name.find("..") == std::string::npos;
+    const auto safe =
+        !name.empty() && name.find_first_of("/\\") == std::string::npos && name.find("..") == std::string::npos;
     fs::path path = file.parent_path() / "families" / (name + ".yaml");
     std::error_code error;
     if (safe && !fs::exists(path, error)) path = folder_ / "families" / (name + ".yaml");

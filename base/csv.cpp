@@ -118,9 +118,9 @@ std::optional<std::size_t> CsvTable::find(std::string_view column) const {
 
 std::size_t CsvTable::at(std::string_view column) const {
   if (const auto index = find(column)) return *index;
-  throw InputError(Mark{file_, 1, 0}, column,
-                   "this column is missing" + did_you_mean(column, columns_) + "; the header names " +
-                       join(columns_, ","));
+  throw InputError(
+      Mark{file_, 1, 0}, column,
+      "this column is missing" + did_you_mean(column, columns_) + "; the header names " + join(columns_, ","));
 }
 
 }  // namespace silicast

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Comma-separated values after RFC 4180: quoted fields may hold commas, line breaks and doubled quotes; the first record
-// names the columns.
+// Comma-separated values after RFC 4180: quoted fields may hold commas, line breaks and doubled quotes; the first
+// record names the columns.
 //
 // Goals: every record knows its line; what no program writes is refused with its place (a quote inside of an unquoted
 // field, text after a closing quote, a record with more or fewer fields than columns, a column named twice, NUL bytes).

@@ -9,7 +9,6 @@ endif()
 find_package(nlohmann_json REQUIRED)
 
 if(NOT SILICAST_FUZZ)
-  find_package(fmt REQUIRED)
   find_package(CLI11 REQUIRED)
 endif()
 if(SILICAST_TESTS)
