@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// The query options: the same for every command that predicts.
+#pragma once
+
+#include <string>
+
+#include "model/database.h"
+#include "model/prediction.h"
+
+namespace CLI {
+class App;
+}
+
+namespace silicast::cli {
+
+// Adds them to the command; what is given is written to the query, which must outlive the command. Values are checked
+// as far as they can be without the data folder. Throws UsageError.
+void add_query_options(CLI::App& command, Query& query);
+
+}  // namespace silicast::cli

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cmath>
+
+#include "report/prediction.h"
+
+namespace silicast {
+
+namespace {
+
+// Appends fields below a common key.
+class Fields {
+ public:
+  explicit Fields(std::vector<Field>& fields, std::string prefix = {}) : fields_(fields), prefix_(std::move(prefix)) {}
+
+  void add(std::string_view key, Value value) { fields_.push_back({prefix_ + std::string(key), std::move(value)}); }
+  void bytes(std::string_view key, Bytes value) { add(key, static_cast<std::int64_t>(std::llround(value.value()))); }
+  void nothing(std::initializer_list<std::string_view> keys) {
+    for (const auto key : keys) add(key, {});
+  }
+  [[nodiscard]] Fields below(const std::string& key) const { return Fields(fields_, prefix_ + key + "."); }
+
+  template <class T>
+  void optional(std::string_view key, const std::optional<T>& value) {
+    add(key, value ? Value(*value) : Value());
+  }
+  // Whatever size: as bytes, or without a value.
+  void optional_bytes(std::string_view key, const std::optional<Bytes>& value) {
+    if (value)
+      bytes(key, *value);
+    else
+      add(key, {});
+  }
+
+ private:
+  std::vector<Field>& fields_;
+  std::string prefix_;
+};
+
+Value text_or_nothing(const std::string& text) { return text.empty() ? Value() : Value(text); }
+
+std::string_view name_of(FlashAttention setting) {
+  switch (setting) {
+    case FlashAttention::automatic: return "auto";
+    case FlashAttention::on: return "on";
+    case FlashAttention::off: return "off";
+  }
+  return "";
+}
+
+void add_query(Fields f, const ResolvedQuery& q) {
+  f.add("version", std::string(SILICAST_VERSION));
+  f.add("model", q.asked.model);
+  f.add("model_name", q.model_name);
+  f.add("parameters", q.parameters);
+  f.add("active_parameters", q.active_parameters);
+  f.add("quant", q.asked.quant);
+  f.add("bits_per_weight", q.bits_per_weight);
+  f.add("device", q.asked.device);
+  f.add("device_name", q.device_name);
+  f.bytes("memory_bytes", q.memory);
+  f.add("processor", q.processor);
+  f.add("stack", q.asked.stack);
+  f.add("stack_release", q.stack_release);
+  f.add("prompt", q.asked.prompt);
+  f.add("gen", q.asked.gen);
+  f.add("depth", q.asked.depth);
+  f.add("concurrency", q.asked.concurrency);
+  f.add("key_type", q.asked.key_type);
+  f.add("value_type", q.asked.value_type);
+  f.add("flash_attn", q.flash_attention);
+  f.add("flash_attn_asked", std::string(name_of(q.asked.flash_attention)));
+  f.add("ubatch", q.ubatch);
+  f.optional("threads", q.asked.threads);
+  f.add("os", text_or_nothing(q.asked.os));
+  f.optional_bytes("wired_limit_bytes", q.asked.wired_limit);
+  std::vector<std::string> overrides;
+  for (const auto& [path, value] : q.asked.overrides) overrides.push_back(path + "=" + value);
+  f.add("set", std::move(overrides));
+  if (q.files.empty()) f.add("files", std::vector<std::string>());
+  for (std::size_t i = 0; i < q.files.size(); ++i) {
+    Fields file = f.below("files." + std::to_string(i));
+    file.add("path", q.files[i].first);
+    file.add("hash", q.files[i].second);
+  }
+  f.nothing({"profile", "profile_date"});
+}
+
+void add_memory(Fields f, const Prediction& p) {
+  f.bytes("total_bytes", p.total_bytes());
+  f.bytes("file_bytes", p.file_bytes);
+  for (std::size_t i = 0; i < p.pools.size(); ++i) {
+    const MemoryPool& pool = p.pools[i];
+    const bool known = pool.capacity > Bytes(0);  // of a host that the query does not describe
+    Fields below = f.below("pools." + std::to_string(i));
+    below.add("name", pool.name);
+    below.optional_bytes("capacity_bytes", known ? std::optional(pool.capacity) : std::nullopt);
+    below.optional_bytes("usable_bytes", known ? std::optional(pool.usable) : std::nullopt);
+    below.bytes("weights_bytes", pool.weights);
+    below.bytes("kv_cache_bytes", pool.kv_cache);
+    below.bytes("compute_bytes", pool.compute);
+    below.bytes("overhead_bytes", pool.overhead);
+    below.bytes("used_bytes", pool.used());
+  }
+}
+
+void add_interval(Fields f, const std::optional<Interval>& interval) {
+  if (!interval) return f.nothing({"value", "p10", "p90"});
+  f.add("value", interval->value);
+  f.add("p10", interval->p10);
+  f.add("p90", interval->p90);
+}
+
+void add_phase(Fields f, std::string_view seconds_key, const std::optional<Phase>& phase) {
+  f.add(seconds_key, phase ? Value(phase->seconds.value()) : Value());
+  add_interval(f.below("tokens_per_second"), phase ? std::optional(phase->tokens_per_second) : std::nullopt);
+  f.add("bound", phase ? Value(std::string(name_of(phase->cost.bottleneck()))) : Value());
+  Fields shares = f.below("utilization");
+  for (const Resource r : {Resource::alu, Resource::matrix, Resource::dram, Resource::link, Resource::dequant,
+                           Resource::cache, Resource::launch})
+    shares.add(name_of(r), phase ? Value(phase->cost.utilization(r)) : Value());
+}
+
+void add_quality(Fields f, const std::optional<Quality>& quality) {
+  if (!quality) return f.nothing({"perplexity_ratio", "kld", "model", "source"});
+  f.add("perplexity_ratio", quality->perplexity_ratio);
+  f.optional("kld", quality->kld);
+  f.add("model", quality->model);
+  f.add("source", quality->source);
+}
+
+}  // namespace
+
+std::vector<Field> prediction_fields(const Prediction& p) {
+  std::vector<Field> fields;
+  Fields root(fields);
+  root.add("schema", std::string("silicast.prediction/1"));
+  add_query(root.below("query"), p.query);
+  root.add("feasible", p.feasible);
+  root.add("limiting", text_or_nothing(p.limiting));
+  add_memory(root.below("memory"), p);
+  add_phase(root.below("prefill"), "seconds", p.prefill);
+  add_phase(root.below("decode"), "seconds_per_token", p.decode);
+  add_interval(root.below("ttft"), p.ttft);
+  add_interval(root.below("tpot"), p.tpot);
+  add_interval(root.below("e2e_latency"), p.e2e_latency);
+  add_interval(root.below("output_token_throughput"), p.output_token_throughput);
+  root.below("startup").nothing({"load_seconds", "build_seconds"});
+  root.below("power").nothing({"prefill_watts", "decode_watts"});
+  root.below("energy").nothing({"joules_per_output_token", "tokens_per_joule"});
+  root.below("cost").nothing({"usd_per_hour", "usd_per_million_input_tokens", "usd_per_million_output_tokens"});
+  add_quality(root.below("quality"), p.quality);
+  Fields evidence = root.below("evidence");
+  evidence.add("level", p.evidence.level);
+  evidence.add("measurements", p.evidence.measurements);
+  evidence.add("notes", p.evidence.notes);
+  return fields;
+}
+
+std::string prediction_json(const Prediction& prediction) { return fields_json(prediction_fields(prediction)); }
+std::string prediction_csv(const Prediction& prediction) { return fields_csv(prediction_fields(prediction)); }
+std::string prediction_markdown(const Prediction& prediction) { return fields_markdown(prediction_fields(prediction)); }
+
+}  // namespace silicast

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+// The prediction for a reader: the answer first, then the figures, then why.
+#include <algorithm>
+#include <cmath>
+
+#include "base/text.h"
+#include "report/prediction.h"
+#include "report/table.h"
+
+namespace silicast {
+
+namespace {
+
+constexpr std::size_t width = 100;
+constexpr int digits = 3;
+
+// Escape sequences of ECMA-48, or nothing.
+class Paint {
+ public:
+  explicit Paint(bool on) : on_(on) {}
+  [[nodiscard]] std::string bold(const std::string& text) const { return painted("1", text); }
+  [[nodiscard]] std::string good(const std::string& text) const { return painted("1;32", text); }
+  [[nodiscard]] std::string bad(const std::string& text) const { return painted("1;31", text); }
+  [[nodiscard]] std::string dim(const std::string& text) const { return painted("2", text); }
+
+ private:
+  [[nodiscard]] std::string painted(const char* code, const std::string& text) const {
+    return on_ ? std::string("\033[") + code + "m" + text + "\033[0m" : text;
+  }
+  bool on_;
+};
+
+std::string figure(double value) {
+  // Whole numbers from the third digit on: "1284", not "1280".
+  return std::abs(value) >= 1000 ? std::to_string(std::llround(value)) : rounded(value, digits);
+}
+std::string rate(double value) { return figure(value) + " tok/s"; }
+std::string time(double seconds) { return human(Seconds(seconds)); }
+std::string percent(double share) { return std::to_string(std::lround(100 * share)) + " %"; }
+std::string gib(Bytes bytes) { return rounded(bytes / 1_GiB, digits); }
+
+std::string plural(std::int64_t count, const std::string& noun) {
+  return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
+}
+
+std::string_view words_of(Resource resource) {
+  switch (resource) {
+    case Resource::dram: return "memory bandwidth";
+    case Resource::matrix: return "matrix arithmetic";
+    case Resource::dequant: return "unpacking of quantized weights";
+    case Resource::alu: return "vector arithmetic";
+    case Resource::cache: return "cache bandwidth";
+    case Resource::link: return "the link between devices";
+    case Resource::launch: return "kernel launches and synchronization";
+  }
+  return "";
+}
+
+std::string bar(double share, const TextStyle& style) {
+  constexpr int cells = 20;
+  const int full = static_cast<int>(std::lround(cells * std::clamp(share, 0.0, 1.0)));
+  std::string text = "[";
+  for (int i = 0; i < cells; ++i) text += i < full ? (style.blocks ? "█" : "#") : (style.blocks ? "░" : "-");
+  return text + "]";
+}
+
+std::string parameters(const ResolvedQuery& q) {
+  constexpr double billion = 1e9;
+  std::string text = rounded(static_cast<double>(q.parameters) / billion, digits) + " B parameters";
+  if (q.active_parameters != q.parameters)
+    text += " (" + rounded(static_cast<double>(q.active_parameters) / billion, digits) + " B active)";
+  return text;
+}
+
+std::string title(const ResolvedQuery& q, const Paint& paint) {
+  const std::string release = q.stack_release.empty() ? "" : " of " + q.stack_release;
+  return paint.bold(q.model_name + " in " + q.asked.quant + " on " + q.device_name) + "\n" +
+         wrapped(parameters(q) + ", " + rounded(q.bits_per_weight, digits) + " bits per weight; " + q.asked.stack +
+                     release + " on the " + (q.processor == "cpu" ? "CPU" : "GPU") + ", flash attention " +
+                     (q.flash_attention ? "on" : "off") + ", KV cache " + q.asked.key_type +
+                     (q.asked.key_type == q.asked.value_type ? "" : "/" + q.asked.value_type),
+                 width, 0) +
+         "\n";
+}
+
+std::string range(const Interval& i) { return figure(i.p10) + " to " + rate(i.p90); }
+
+// The first lines: what one would say when asked across the table.
+std::string answer(const Prediction& p, const TextStyle& style, const Paint& paint) {
+  std::string text;
+  if (p.feasible) {
+    const std::string fits = "It fits.";
+    const std::int64_t together = p.query.asked.concurrency;
+    std::string speed = fits;
+    if (p.ttft) speed += " First token after " + time(p.ttft->value) + (p.decode ? ", then " : ".");
+    if (p.decode)
+      speed += rate(p.decode->tokens_per_second.value) +
+               (together > 1 ? " of " + std::to_string(together) + " sequences together" : "") + " (8 of 10 times " +
+               range(p.decode->tokens_per_second) + ").";
+    text += paint.good(fits) + wrapped(speed, width, 0).substr(fits.size()) + "\n";
+  } else {
+    text += paint.bad("It does not fit.") + "\n" + wrapped(p.limiting, width, 2) + "\n";
+  }
+  for (const MemoryPool& pool : p.pools)
+    if (pool.capacity > Bytes(0)) {
+      const std::string filled = bar(pool.used() / pool.usable, style);
+      text += (pool.fits() ? filled : paint.bad(filled)) + " " + gib(pool.used()) + " of " + gib(pool.usable) +
+              " GiB " + (pool.usable < pool.capacity ? "usable " : "") + "(" + pool.name + ")\n";
+    }
+  return text;
+}
+
+std::string prompt_text(const Query& q) {
+  std::string text = plural(q.prompt, "token");
+  if (q.depth > 0) text += " after " + std::to_string(q.depth);
+  return text;
+}
+
+std::string sequences(const Query& q) {
+  return q.concurrency == 1 ? "" : ", " + std::to_string(q.concurrency) + " sequences";
+}
+
+Table speeds(const Prediction& p) {
+  const Query& q = p.query.asked;
+  Table table{.columns = {{"", "speed"}, {"", "", true}, {"", "80 % interval", true}}, .rows = {}};
+  const auto add_rate = [&](const std::string& name, const Interval& i) {
+    table.rows.push_back({{name}, {rate(i.value)}, {range(i)}});
+  };
+  const auto add_time = [&](const std::string& name, const std::optional<Interval>& i) {
+    if (i) table.rows.push_back({{name}, {time(i->value)}, {time(i->p10) + " to " + time(i->p90)}});
+  };
+  if (p.prefill) add_rate("prefill, " + prompt_text(q) + sequences(q), p.prefill->tokens_per_second);
+  if (p.decode) add_rate("decode, " + plural(q.gen, "token") + sequences(q), p.decode->tokens_per_second);
+  add_time("time to first token", p.ttft);
+  add_time("time per output token", p.tpot);
+  add_time("end to end", p.e2e_latency);
+  if (p.output_token_throughput) add_rate("output with prefill", *p.output_token_throughput);
+  return table;
+}
+
+Table memory(const Prediction& p) {
+  Table table{.columns = {{"", "memory"}}, .rows = {}};
+  std::vector<MemoryPool> pools = p.pools;
+  std::erase_if(pools, [](const MemoryPool& pool) { return pool.capacity == Bytes(0) && pool.used() == Bytes(0); });
+  for (const MemoryPool& pool : pools) table.columns.push_back({"", pool.name, true});
+  const auto add = [&](const std::string& name, auto amount) {
+    std::vector<Cell> row{{name}};
+    for (const MemoryPool& pool : pools) row.push_back({{}, amount(pool)});
+    table.rows.push_back(std::move(row));
+  };
+  const auto known = [](const MemoryPool& pool, Bytes bytes) {
+    return pool.capacity > Bytes(0) ? human(bytes) : std::string("not given");
+  };
+  add("weights", [](const MemoryPool& pool) { return human(pool.weights); });
+  add("KV cache", [](const MemoryPool& pool) { return human(pool.kv_cache); });
+  add("compute buffers", [](const MemoryPool& pool) { return human(pool.compute); });
+  add("overhead", [](const MemoryPool& pool) { return human(pool.overhead); });
+  add("used", [](const MemoryPool& pool) { return human(pool.used()); });
+  add("usable", [&](const MemoryPool& pool) { return known(pool, pool.usable); });
+  add("capacity", [&](const MemoryPool& pool) { return known(pool, pool.capacity); });
+  return table;
+}
+
+constexpr std::array shown_resources{Resource::dram, Resource::matrix, Resource::dequant,
+                                     Resource::alu,  Resource::cache,  Resource::launch};
+
+Table bounds(const Prediction& p) {
+  Table table{.columns = {{"", "busy"},
+                          {"", "DRAM", true},
+                          {"", "matrix", true},
+                          {"", "unpacking", true},
+                          {"", "vector", true},
+                          {"", "cache", true},
+                          {"", "launches", true},
+                          {"", "bound by"}},
+              .rows = {}};
+  const auto add = [&](const std::string& name, const std::optional<Phase>& phase) {
+    if (!phase) return;
+    std::vector<Cell> row{{name}};
+    for (const Resource r : shown_resources) row.push_back({{}, percent(phase->cost.utilization(r))});
+    row.push_back({std::string(words_of(phase->cost.bottleneck()))});
+    table.rows.push_back(std::move(row));
+  };
+  add("prefill", p.prefill);
+  add("decode", p.decode);
+  return table;
+}
+
+constexpr std::size_t label_width = 10;
+
+std::string labelled(const std::string& label, const std::string& text, const Paint& paint) {
+  const std::string line = wrapped(std::string(label_width, 'x') + text, width, label_width);
+  return paint.bold(label) + std::string(label_width - label.size(), ' ') + line.substr(label_width) + "\n";
+}
+
+std::string quality(const Quality& q, const Paint& paint) {
+  std::string text = "perplexity " + rounded(q.perplexity_ratio, 4) + " times that of the unquantized model";
+  if (q.kld) text += ", KLD " + rounded(*q.kld, digits);
+  return labelled("quality", text + "; measured on " + q.model + " (" + q.source + ")", paint);
+}
+
+std::string evidence(const Evidence& e, const Paint& paint) {
+  std::string text =
+      labelled("evidence", e.level + (e.measurements > 0 ? ", " + plural(e.measurements, "measurement") : ""), paint);
+  for (const std::string& note : e.notes)
+    text += std::string(label_width, ' ') + wrapped("- " + note, width - label_width, label_width + 2) + "\n";
+  return text;
+}
+
+// The table with its first line in bold.
+std::string headed(const Table& table, const Paint& paint) {
+  const std::string text = table_text(table);
+  const auto end = text.find('\n');
+  return paint.bold(text.substr(0, end)) + text.substr(end);
+}
+
+}  // namespace
+
+std::string prediction_text(const Prediction& p, const TextStyle& style) {
+  const Paint paint(style.colour);
+  std::string text = title(p.query, paint) + "\n" + answer(p, style, paint) + "\n";
+  if (p.prefill || p.decode) text += headed(speeds(p), paint) + "\n";
+  text += headed(memory(p), paint) + "\n";
+  if (p.prefill || p.decode) text += headed(bounds(p), paint) + "\n";
+  if (p.quality) text += quality(*p.quality, paint);
+  return text + evidence(p.evidence, paint);
+}
+
+}  // namespace silicast

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "report/validation_report.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "report/table.h"
+#include "report/value.h"
+
+namespace silicast {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string percent(double share) { return rounded(100 * share, 3) + " %"; }
+
+Cell shown(std::string text) { return {.value = text, .shown = std::move(text)}; }
+
+// ---------------------------------------------------------------- text
+
+Table error_table(const Validation& v) {
+  Table table{.columns = {{"metric", "metric"},
+                          {"by", "predicted by"},
+                          {"n", "rows", true},
+                          {"median", "median error", true},
+                          {"p90", "p90", true},
+                          {"mean", "mean", true},
+                          {"bias", "median bias", true},
+                          {"coverage", "in 80 % interval", true}}};
+  const auto add = [&](const std::string& metric, const std::string& by, const ErrorStatistics& s) {
+    table.rows.push_back({shown(metric), shown(by), shown(std::to_string(s.n)), shown(percent(s.median_ape)),
+                          shown(percent(s.p90_ape)), shown(percent(s.mape)), shown(percent(s.median_bias)),
+                          shown(s.coverage80 ? percent(*s.coverage80) : "-")});
+  };
+  for (const auto& [metric, statistics] : v.metrics) {
+    add(metric, "silicast", statistics);
+    for (const auto& [name, of_baseline] : v.baselines)
+      if (const auto at = of_baseline.find(metric); at != of_baseline.end()) add("", name, at->second);
+  }
+  return table;
+}
+
+Table reason_table(const Validation& v) {
+  Table table{.columns = {{"reason", "not predicted because"}, {"rows", "rows", true}}};
+  std::vector<std::pair<std::string, std::size_t>> reasons(v.unsupported.begin(), v.unsupported.end());
+  std::stable_sort(reasons.begin(), reasons.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  for (const auto& [reason, n] : reasons) table.rows.push_back({shown(reason), shown(std::to_string(n))});
+  return table;
+}
+
+Table group_table(const Validation& v) {
+  Table table;
+  for (const auto& [column, value] : v.groups.front().by) table.columns.push_back({column, column});
+  for (const auto& [key, title] : {std::pair{"metric", "metric"},
+                                   {"n", "rows"},
+                                   {"median", "median error"},
+                                   {"p90", "p90"},
+                                   {"bias", "median bias"}})
+    table.columns.push_back({key, title, std::string_view(key) != "metric"});
+  for (const ValidationGroup& group : v.groups)
+    for (const auto& [metric, s] : group.metrics) {
+      std::vector<Cell> row;
+      for (const auto& [column, value] : group.by) row.push_back(shown(value));
+      for (std::string text :
+           {metric, std::to_string(s.n), percent(s.median_ape), percent(s.p90_ape), percent(s.median_bias)})
+        row.push_back(shown(std::move(text)));
+      table.rows.push_back(std::move(row));
+    }
+  return table;
+}
+
+Table worst_table(const Validation& v) {
+  constexpr std::size_t most = 12;
+  std::vector<const ValidatedRow*> rows;
+  for (const ValidatedRow& row : v.rows)
+    if (row.prediction && row.observation.value > 0 && row.prediction->p10) rows.push_back(&row);
+  // Twice and half as fast are equally wrong.
+  const auto off = [](const ValidatedRow* row) {
+    const double ratio = row->prediction->value / row->observation.value;
+    return std::max(ratio, 1 / ratio);
+  };
+  const auto end = rows.begin() + static_cast<std::ptrdiff_t>(std::min(most, rows.size()));
+  std::partial_sort(rows.begin(), end, rows.end(), [&](const auto* a, const auto* b) { return off(a) > off(b); });
+  Table table{.columns = {{"id", "furthest off"},
+                          {"metric", "metric"},
+                          {"measured", "measured", true},
+                          {"predicted", "predicted", true},
+                          {"device", "device"},
+                          {"model", "model"},
+                          {"quant", "quant"},
+                          {"stack", "stack"}}};
+  for (auto at = rows.begin(); at != end; ++at) {
+    const Observation& o = (*at)->observation;
+    table.rows.push_back({shown(o.id), shown(o.metric), shown(rounded(o.value, 3)),
+                          shown(rounded((*at)->prediction->value, 3)), shown(o.device), shown(o.model), shown(o.quant),
+                          shown((*at)->prediction->stack)});
+  }
+  return table;
+}
+
+// ---------------------------------------------------------------- JSON
+
+Json json_of(const ErrorStatistics& s) {
+  Json json{{"n", s.n},
+            {"median_ape", s.median_ape},
+            {"p90_ape", s.p90_ape},
+            {"mape", s.mape},
+            {"median_bias", s.median_bias}};
+  json["coverage80"] = s.coverage80 ? Json(*s.coverage80) : Json(nullptr);
+  return json;
+}
+
+Json json_of(const MetricStatistics& metrics) {
+  Json json = Json::object();
+  for (const auto& [metric, statistics] : metrics) json[metric] = json_of(statistics);
+  return json;
+}
+
+Json json_of(const ValidationGroup& group) {
+  Json by = Json::object();
+  for (const auto& [column, value] : group.by) by[column] = value;
+  return {{"by", std::move(by)}, {"metrics", json_of(group.metrics)}};
+}
+
+}  // namespace
+
+std::string validation_text(const Validation& v) {
+  std::string text = std::to_string(v.predicted) + " of " + std::to_string(v.rows.size()) +
+                     " rows predicted; none of them was used to fit anything.\n";
+  if (!v.metrics.empty()) text += "\n" + table_text(error_table(v));
+  if (!v.baselines.empty() && v.predicted > 0)
+    text += "The two efficiency baselines are fitted on these rows, on other devices than the row's own.\n";
+  if (!v.groups.empty()) text += "\n" + table_text(group_table(v));
+  if (v.predicted > 0) text += "\n" + table_text(worst_table(v));
+  if (!v.unsupported.empty()) text += "\n" + table_text(reason_table(v));
+  return text;
+}
+
+std::string validation_json(const Validation& v) {
+  Json json{{"schema", "silicast.validation/1"}, {"rows", v.rows.size()}, {"predicted", v.predicted}};
+  Json unsupported = Json::object();
+  for (const auto& [reason, n] : v.unsupported) unsupported[reason] = n;
+  json["unsupported"] = std::move(unsupported);
+  json["metrics"] = json_of(v.metrics);
+  Json groups = Json::array();
+  for (const ValidationGroup& group : v.groups) groups.push_back(json_of(group));
+  json["groups"] = std::move(groups);
+  Json baselines = Json::object();
+  for (const auto& [name, metrics] : v.baselines) baselines[name] = json_of(metrics);
+  json["baselines"] = std::move(baselines);
+  // A file's text may be no UTF-8.
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string predictions_csv(const Validation& v) {
+  std::string csv =
+      "id,metric,measured,predicted,p10,p90,ape,evidence,baseline_bandwidth,status,baseline_constant,baseline_per_"
+      "quant,device,stack\n";
+  const auto number = [](const std::optional<double>& value) { return value ? exact(*value) : std::string(); };
+  for (const ValidatedRow& row : v.rows) {
+    const Observation& o = row.observation;
+    std::vector<std::string> fields{csv_cell(o.id), csv_cell(o.metric), exact(o.value)};
+    if (const auto& p = row.prediction) {
+      const std::string ape = o.value > 0 ? exact(absolute_percentage_error(row.pair())) : "";
+      fields.insert(fields.end(), {exact(p->value), number(p->p10), number(p->p90), ape, p->evidence,
+                                   number(p->bandwidth_over_size), row.status(), number(p->constant_efficiency),
+                                   number(p->per_quant_efficiency), p->device, p->stack});
+    } else {
+      fields.insert(fields.end(), {"", "", "", "", "", "", csv_cell(row.status()), "", "", "", ""});
+    }
+    csv += join(fields, ",") + "\n";
+  }
+  return csv;
+}
+
+}  // namespace silicast
