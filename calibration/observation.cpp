@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "calibration/observation.h"
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <unordered_map>
+
+#include "base/csv.h"
+#include "base/document.h"
+#include "base/error.h"
+#include "base/text.h"
+
+namespace silicast {
+
+namespace {
+
+constexpr double largest_count = 1e9;
+
+// Names the column, the value and the rule. The value may be anything: only its beginning is shown.
+[[noreturn]] void reject(const Mark& mark, std::string_view column, std::string_view value, std::string_view accepted) {
+  constexpr std::size_t longest = 60;
+  const std::string seen(value.substr(0, longest));
+  throw InputError(mark, column,
+                   "'" + seen + (value.size() > longest ? "..." : "") + "' is not " + std::string(accepted));
+}
+
+class Fields {
+ public:
+  Fields(const CsvTable& table, const CsvRecord& record) : table_(table), record_(record) {}
+
+  [[nodiscard]] std::string text(std::string_view column) const {
+    const auto index = table_.find(column);
+    return index ? std::string(trim(record_.fields[*index])) : std::string();
+  }
+
+  [[nodiscard]] std::string required(std::string_view column) const {
+    std::string value = text(column);
+    if (value.empty()) throw InputError(mark(), column, "is empty; every row has one");
+    return value;
+  }
+
+  [[nodiscard]] std::optional<double> positive(std::string_view column) const {
+    const std::string value = text(column);
+    if (value.empty()) return std::nullopt;
+    const auto number = parse_number(value);
+    if (!number || *number <= 0 || *number > largest_count)
+      reject(mark(), column, value, "a number above 0 and up to 1e9, or empty");
+    return number;
+  }
+
+  [[nodiscard]] std::optional<std::int64_t> count(std::string_view column, std::int64_t least) const {
+    const std::string value = text(column);
+    if (value.empty()) return std::nullopt;
+    const auto number = parse_integer(value);
+    if (!number || *number < least || static_cast<double>(*number) > largest_count)
+      reject(mark(), column, value, "a whole number from " + std::to_string(least) + " to 1e9, or empty");
+    return number;
+  }
+
+  [[nodiscard]] std::optional<bool> flag(std::string_view column) const {
+    const std::string value = lower(text(column));
+    if (value.empty() || value == "auto") return std::nullopt;
+    if (value == "1" || value == "on" || value == "true") return true;
+    if (value == "0" || value == "off" || value == "false") return false;
+    reject(mark(), column, value, "one of 1, 0, on, off, true, false, auto, or empty");
+  }
+
+  [[nodiscard]] double value_of(std::string_view metric) const {
+    const std::string value = text("value");
+    const auto number = parse_number(value);
+    // A verdict, and distances that can vanish.
+    const bool zero_is_meant = metric == "oom" || metric == "kld";
+    if (!number || *number < 0 || (*number == 0 && !zero_is_meant))
+      reject(mark(), "value", value, zero_is_meant ? "a finite number of at least 0" : "a finite number above 0");
+    return *number;
+  }
+
+  [[nodiscard]] Mark mark() const { return table_.mark(record_); }
+
+ private:
+  const CsvTable& table_;
+  const CsvRecord& record_;
+};
+
+Observation read_row(const CsvTable& table, const CsvRecord& record) {
+  const Fields fields(table, record);
+  Observation row;
+  row.line = record.line;
+  row.id = fields.required("id");
+  row.source_url = fields.text("source_url");
+  row.source_date = fields.text("source_date");
+  row.device = fields.text("device");
+  row.device_count = fields.count("device_count", 1).value_or(1);
+  row.device_memory_gb = fields.positive("device_memory_gb");
+  row.backend = fields.text("backend");
+  row.build = fields.text("build");
+  row.flash_attention = fields.flag("flash_attn");
+  row.model = fields.text("model");
+  row.params_b = fields.positive("params_b");
+  row.quant = fields.text("quant");
+  row.model_size_gib = fields.positive("model_size_gib");
+  row.kv_type = fields.text("kv_type");
+  row.gpu_layers = fields.count("ngl", -1);
+  row.threads = fields.count("threads", 1);
+  row.prompt = fields.count("prompt_len", 0);
+  row.gen = fields.count("gen_len", 0);
+  row.depth = fields.count("depth", 0);
+  row.batch = fields.positive("batch");
+  row.metric = fields.required("metric");
+  row.value = fields.value_of(row.metric);
+  const std::string stddev = fields.text("stddev");
+  row.stddev = parse_number(stddev);
+  if (!stddev.empty() && (!row.stddev || *row.stddev < 0))
+    reject(fields.mark(), "stddev", stddev, "a number of at least 0, or empty");
+  row.notes = fields.text("notes");
+  return row;
+}
+
+std::string text_of(const std::optional<double>& value) { return value ? exact(*value) : std::string(); }
+std::string text_of(const std::optional<std::int64_t>& value) { return value ? std::to_string(*value) : std::string(); }
+
+using Column = std::function<std::string(const Observation&)>;
+
+const std::map<std::string, Column, std::less<>>& column_table() {
+  static const std::map<std::string, Column, std::less<>> table{
+      {"source_url", [](const Observation& o) { return o.source_url; }},
+      {"source_date", [](const Observation& o) { return o.source_date; }},
+      {"device", [](const Observation& o) { return o.device; }},
+      {"device_count", [](const Observation& o) { return std::to_string(o.device_count); }},
+      {"device_memory_gb", [](const Observation& o) { return text_of(o.device_memory_gb); }},
+      {"backend", [](const Observation& o) { return o.backend; }},
+      {"build", [](const Observation& o) { return o.build; }},
+      {"flash_attn",
+       [](const Observation& o) {
+         return o.flash_attention ? std::string(*o.flash_attention ? "1" : "0") : std::string();
+       }},
+      {"model", [](const Observation& o) { return o.model; }},
+      {"quant", [](const Observation& o) { return o.quant; }},
+      {"kv_type", [](const Observation& o) { return o.kv_type; }},
+      {"ngl", [](const Observation& o) { return text_of(o.gpu_layers); }},
+      {"threads", [](const Observation& o) { return text_of(o.threads); }},
+      {"prompt_len", [](const Observation& o) { return text_of(o.prompt); }},
+      {"gen_len", [](const Observation& o) { return text_of(o.gen); }},
+      {"depth", [](const Observation& o) { return text_of(o.depth); }},
+      {"batch", [](const Observation& o) { return text_of(o.batch); }},
+      {"metric", [](const Observation& o) { return o.metric; }},
+  };
+  return table;
+}
+
+}  // namespace
+
+std::vector<Observation> parse_observations(std::string_view csv, const std::string& file) {
+  const CsvTable table(csv, file);
+  for (const char* column : {"id", "device", "backend", "model", "quant", "metric", "value"})
+    static_cast<void>(table.at(column));
+  std::vector<Observation> rows;
+  rows.reserve(table.records().size());
+  std::unordered_map<std::string_view, int> line_of_id;
+  for (const CsvRecord& record : table.records()) {
+    rows.push_back(read_row(table, record));
+    const Observation& row = rows.back();
+    // No row moves after this: the vector was reserved.
+    const auto [first, fresh] = line_of_id.emplace(row.id, row.line);
+    if (!fresh)
+      throw InputError(table.mark(record), "id",
+                       "'" + row.id + "' stands already in line " + std::to_string(first->second) + "; ids are unique");
+  }
+  return rows;
+}
+
+std::vector<Observation> read_observations(const std::filesystem::path& file) {
+  constexpr Bytes limit = 512_MiB;
+  return parse_observations(read_text_file(file, limit), file.string());
+}
+
+std::optional<std::string> column_of(const Observation& row, std::string_view column) {
+  const auto at = column_table().find(column);
+  if (at == column_table().end()) return std::nullopt;
+  return at->second(row);
+}
+
+const std::vector<std::string>& observation_columns() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> result;
+    for (const auto& [name, column] : column_table()) result.push_back(name);
+    return result;
+  }();
+  return names;
+}
+
+}  // namespace silicast

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// A measured number with everything that was said about it: one row of a measurement file (docs/data-format.md).
+// What a row leaves open is absent here; what a blank means is decided in query_of.h.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace silicast {
+
+struct Observation {
+  int line = 0;  // of the file
+  std::string id;
+  std::string source_url;
+  std::string source_date;
+  std::string device;
+  std::int64_t device_count = 1;
+  std::optional<double> device_memory_gb;
+  std::string backend;
+  std::string build;
+  std::optional<bool> flash_attention;
+  std::string model;
+  std::optional<double> params_b;
+  std::string quant;
+  std::optional<double> model_size_gib;
+  std::string kv_type;
+  std::optional<std::int64_t> gpu_layers;  // negative: all
+  std::optional<std::int64_t> threads;
+  std::optional<std::int64_t> prompt;
+  std::optional<std::int64_t> gen;
+  std::optional<std::int64_t> depth;
+  std::optional<double> batch;  // a mean over a run need not be whole
+  std::string metric;
+  double value = 0;
+  std::optional<double> stddev;
+  std::string notes;
+};
+
+// Throw InputError with file, line, column and what is accepted. Required columns: id, device, backend, model, quant,
+// metric, value. Ids are unique, values finite, and those of rates, times and sizes positive.
+std::vector<Observation> parse_observations(std::string_view csv, const std::string& file);
+std::vector<Observation> read_observations(const std::filesystem::path& file);
+
+// The text of a column by its name in the file, for grouping; nullopt: no such column.
+std::optional<std::string> column_of(const Observation& row, std::string_view column);
+// The columns that column_of knows.
+const std::vector<std::string>& observation_columns();
+
+}  // namespace silicast

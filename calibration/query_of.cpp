@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "calibration/query_of.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "base/text.h"
+
+namespace silicast {
+
+namespace {
+
+constexpr std::array<std::pair<Metric, std::string_view>, 8> metric_names{{{Metric::prefill_rate, "pp_tps"},
+                                                                           {Metric::decode_rate, "tg_tps"},
+                                                                           {Metric::ttft, "ttft_s"},
+                                                                           {Metric::tpot, "tpot_s"},
+                                                                           {Metric::e2e_latency, "e2e_s"},
+                                                                           {Metric::memory, "mem_gib"},
+                                                                           {Metric::file_size, "size_gib"},
+                                                                           {Metric::out_of_memory, "oom"}}};
+
+constexpr std::int64_t usual_generation = 128;
+
+bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+
+bool contains_any(std::string_view text, std::initializer_list<std::string_view> parts) {
+  return std::any_of(parts.begin(), parts.end(), [&](std::string_view part) { return contains(text, part); });
+}
+
+// The number after "KEY=" where KEY stands by itself, as in "sweep-bench; ub=512".
+std::optional<std::int64_t> noted_number(std::string_view notes, std::string_view key) {
+  for (auto at = notes.find(key); at != std::string_view::npos; at = notes.find(key, at + 1)) {
+    const bool begins = at == 0 || notes[at - 1] == ' ' || notes[at - 1] == ';';
+    const std::string_view rest = notes.substr(at + key.size());
+    if (!begins || !rest.starts_with('=')) continue;
+    const std::string_view digits =
+        rest.substr(1, std::min<std::size_t>(rest.find_first_not_of("0123456789", 1), rest.size()) - 1);
+    if (const auto number = parse_integer(digits); number && *number > 0) return number;
+  }
+  return std::nullopt;
+}
+
+// Sources name speculative decoding in the notes.
+bool is_speculative(std::string_view notes) {
+  return contains_any(notes, {"speculat", "mtp", "draft", "eagle", "dflash"});
+}
+
+// Tensors or the cache kept on the host by options that have no column: -ot, --n-cpu-moe, -nkvo.
+bool is_overridden_to_host(std::string_view notes) {
+  const bool tensors = contains(notes, "=cpu") && contains_any(notes, {"ot=", "exps", "ffn"});
+  return tensors || contains_any(notes, {"n-cpu-moe", "n_cpu_moe", "ncmoe", "--cpu-moe", "expert tensors over",
+                                         "no-kv-offload", "nkvo=1"});
+}
+
+// Servers under a stream of requests: how many ran at once is not said.
+bool is_open_load(const Observation& row, std::string_view notes) {
+  return !row.batch && contains_any(notes, {"max-load", "max load", "request rate", "request_rate", "qps"});
+}
+
+// And its forks.
+bool is_llama_cpp(std::string_view stack) { return contains(stack, "llama.cpp"); }
+
+// llama.cpp's micro-batch: the smaller of -b and -ub, which sources state in the notes.
+std::optional<std::int64_t> noted_ubatch(std::string_view notes) {
+  auto ubatch = noted_number(notes, "ub");
+  if (!ubatch) ubatch = noted_number(notes, "n_ubatch");
+  auto batch = noted_number(notes, "b");
+  if (!batch) batch = noted_number(notes, "n_batch");
+  if (ubatch && batch) return std::min(*ubatch, *batch);
+  constexpr std::int64_t usual_ubatch = 512;
+  if (batch && *batch < usual_ubatch) return batch;
+  return ubatch;
+}
+
+// One name for what the backends' sources call differently. nullopt: a type that no catalogue stack has.
+std::optional<std::string> cache_type_of(std::string_view text) {
+  std::string name = lower(text);
+  if (name.empty() || name == "auto" || name == "fp16") return "f16";
+  if (name == "auto (bf16)") return "bf16";
+  if (name.starts_with("fp8")) return "fp8";
+  for (const char* known : {"f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"})
+    if (name == known) return name;
+  return std::nullopt;
+}
+
+std::optional<Unpredicted> fill_cache_types(const Observation& row, Query& query) {
+  const auto parts = split(row.kv_type, '/');
+  const auto key = cache_type_of(trim(parts.front()));
+  const auto value = cache_type_of(trim(parts.back()));
+  if (!key || !value || parts.size() > 2) return Unpredicted{"unknown cache type", row.kv_type};
+  query.key_type = *key;
+  query.value_type = *value;
+  return std::nullopt;
+}
+
+std::optional<Unpredicted> fill_batch(const Observation& row, Query& query) {
+  const double batch = row.batch.value_or(1);
+  // LLAMA_MAX_SEQ in llama.cpp: a larger figure is the -b option of whoever filled in the row.
+  constexpr double most_llama_cpp_sequences = 256;
+  if (is_llama_cpp(query.stack) && batch > most_llama_cpp_sequences)
+    return Unpredicted{"batch is not a number of sequences", exact(batch)};
+  query.concurrency = std::max<std::int64_t>(1, std::llround(batch));
+  return std::nullopt;
+}
+
+// Prompt, generated tokens and depth.
+std::optional<Unpredicted> fill_shape(const Observation& row, Metric metric, Query& query) {
+  const std::int64_t gen = row.gen.value_or(usual_generation);
+  query.depth = row.depth.value_or(0);
+  switch (metric) {
+    case Metric::prefill_rate:
+      if (row.prompt.value_or(0) < 1) return Unpredicted{"prompt_len is missing", ""};
+      query.prompt = *row.prompt;
+      query.gen = 0;
+      break;
+    case Metric::ttft:
+    case Metric::e2e_latency:
+      if (row.prompt.value_or(0) < 1) return Unpredicted{"prompt_len is missing", ""};
+      query.prompt = *row.prompt;
+      query.gen = gen;
+      break;
+    case Metric::decode_rate:
+      query.prompt = 0;
+      query.gen = gen;
+      break;
+    case Metric::tpot:
+      query.prompt = 0;
+      query.depth += row.prompt.value_or(0);
+      query.gen = gen;
+      break;
+    case Metric::memory:
+    case Metric::out_of_memory:
+    case Metric::file_size:
+      query.prompt = row.prompt.value_or(0);
+      query.gen = gen;
+      break;
+  }
+  if (query.prompt + query.gen < 1) return Unpredicted{"gen_len is 0", ""};
+  return std::nullopt;
+}
+
+// Memory depends on the context that was allocated, where it was said.
+void fill_context(const std::string& notes, Query& query) {
+  for (const char* key : {"ctx", "n_ctx"})
+    if (const auto context = noted_number(notes, key))
+      query.depth = std::max(query.depth, *context - query.prompt - query.gen);
+}
+
+}  // namespace
+
+std::string_view name_of(Metric metric) {
+  for (const auto& [value, name] : metric_names)
+    if (value == metric) return name;
+  return "";
+}
+
+std::optional<Metric> metric_of_name(std::string_view name) {
+  for (const auto& [value, text] : metric_names)
+    if (text == name) return value;
+  return std::nullopt;
+}
+
+std::optional<int> month_of(std::string_view date) {
+  date = trim(date);
+  const auto year = parse_integer(date.substr(0, 4));
+  if (!year || *year < 2000 || *year > 2100) return std::nullopt;
+  constexpr int middle = 6;
+  std::optional<std::int64_t> month;
+  if (date.size() >= 7 && date[4] == '-') month = parse_integer(date.substr(5, 2));
+  if (month && (*month < 1 || *month > 12)) month.reset();
+  return static_cast<int>(*year * 12 + month.value_or(middle));
+}
+
+std::optional<int> month_of_build(std::string_view build) {
+  if (!build.starts_with('b')) return std::nullopt;
+  const auto digits = build.substr(1, build.find_first_not_of("0123456789", 1) - 1);
+  const auto number = parse_integer(digits);
+  // Builds and the months of the measurements that name them (tests/accuracy/record.csv and its sources), linear
+  // between.
+  struct Anchor {
+    double build;
+    double month;
+  };
+  constexpr double y2023 = 2023 * 12;
+  constexpr std::array anchors{Anchor{1550, y2023 + 12}, Anchor{2824, y2023 + 17}, Anchor{3631, y2023 + 20},
+                               Anchor{5863, y2023 + 31}, Anchor{6993, y2023 + 35}, Anchor{7693, y2023 + 37},
+                               Anchor{9187, y2023 + 41}, Anchor{10549, y2023 + 44}};
+  // Smaller and larger ones are not release numbers of the project (or of an age that no stack describes).
+  if (!number || *number < 1000 || *number > 20000) return std::nullopt;
+  const double wanted = static_cast<double>(*number);
+  std::size_t next = 1;
+  while (next + 1 < anchors.size() && anchors[next].build < wanted) ++next;
+  const Anchor a = anchors[next - 1];
+  const Anchor b = anchors[next];
+  return static_cast<int>(std::lround(a.month + (b.month - a.month) * (wanted - a.build) / (b.build - a.build)));
+}
+
+QueryMapper::Names QueryMapper::names_of(const Catalogue& catalogue) {
+  Names names;
+  for (const Entry& entry : catalogue.all()) {
+    names.emplace(canonical_name(entry.id), entry.id);
+    for (const std::string& alias : entry.aliases) names.emplace(canonical_name(alias), entry.id);
+  }
+  return names;
+}
+
+QueryMapper::QueryMapper(const Database& database)
+    : database_(&database),
+      devices_(names_of(database.devices())),
+      models_(names_of(database.models())),
+      quants_(names_of(database.quants())),
+      stacks_(names_of(database.stacks())) {
+  for (const auto& [name, id] : stacks_)
+    if (name == canonical_name(id))
+      generations_.push_back({database.stack(id), month_of(database.stack(id)->release).value_or(0)});
+}
+
+bool QueryMapper::runs(const Stack& stack, const QuantScheme& scheme) const {
+  const auto runs_type = [&](TypeId type) {
+    const auto& unsupported = stack.unsupported_types;
+    return std::find(unsupported.begin(), unsupported.end(), (*database_->types())[type].name) == unsupported.end();
+  };
+  return runs_type(scheme.default_type) && std::all_of(scheme.rules.begin(), scheme.rules.end(),
+                                                       [&](const QuantRule& rule) { return runs_type(rule.type); });
+}
+
+std::optional<std::string> QueryMapper::stack_of(const Observation& row, const Query& query) const {
+  std::string backend = canonical_name(row.backend);
+  // Ollama runs llama.cpp's back ends.
+  if (backend == "ollama") backend = "llama.cpp";
+  if (backend == "ollama-cpu") backend = "llama.cpp-cpu";
+  if (backend == "llama.cpp") backend = canonical_name(database_->device(query.device)->default_stack);
+  const auto named = stacks_.find(backend);
+  const std::string family = named == stacks_.end() ? backend : canonical_name(named->second);
+  auto month = month_of_build(row.build);
+  if (!month || !is_llama_cpp(family)) month = month_of(row.source_date);
+  const auto scheme = database_->quant(parse_quant_name(query.quant).scheme);
+
+  std::optional<std::string> best;
+  std::pair<bool, int> best_rank;
+  for (const Generation& generation : generations_) {
+    const std::string name = canonical_name(generation.stack->id);
+    const bool is_current = name == family;
+    const bool is_earlier = name.starts_with(family + "-20");  // llama.cpp-cuda-2024
+    if (!is_current && !is_earlier) continue;
+    // Rows without a date ran on whatever was current.
+    const int distance = month ? std::abs(generation.month - *month) : is_current ? 0 : 1;
+    const std::pair rank{!runs(*generation.stack, *scheme), distance};
+    if (best && rank >= best_rank) continue;
+    best = generation.stack->id;
+    best_rank = rank;
+  }
+  return best;
+}
+
+std::optional<Unpredicted> QueryMapper::fill_names(const Observation& row, Query& query) const {
+  std::string device = canonical_name(row.device);
+  // "GPU + CPU" with all layers on the GPU is the GPU.
+  if (const auto plus = device.find("-+-"); plus != std::string::npos && !devices_.contains(device)) {
+    if (!row.gpu_layers && !contains(lower(row.notes), "fully offloaded"))
+      return Unpredicted{"weights partly on the host", row.device};
+    device = device.substr(0, plus);
+  }
+  const auto found_device = devices_.find(device);
+  if (found_device == devices_.end()) return Unpredicted{"unknown device", row.device};
+  query.device = found_device->second;
+
+  const auto model = models_.find(canonical_name(row.model));
+  if (model == models_.end()) return Unpredicted{"unknown model", row.model};
+  query.model = model->second;
+
+  if (row.quant.empty()) return Unpredicted{"quant is missing", ""};
+  // A date or "+imatrix" behind the scheme's name is the reader's business.
+  const QuantName name = parse_quant_name(row.quant);
+  const auto quant = quants_.find(canonical_name(name.scheme));
+  if (quant == quants_.end()) return Unpredicted{"unknown quantization", row.quant};
+  query.quant = row.quant;
+
+  const auto stack = stack_of(row, query);
+  if (!stack) return Unpredicted{"no stack for the backend", row.backend};
+  query.stack = *stack;
+  // GGUFs of gpt-oss are named after the type of all but the experts, which stay MXFP4: the catalogue calls them
+  // gpt-oss-F16.
+  const auto experts_apart = quants_.find(canonical_name("gpt-oss-" + row.quant));
+  if (query.model.starts_with("gpt-oss") && is_llama_cpp(query.stack) && experts_apart != quants_.end())
+    query.quant = experts_apart->second;
+  return std::nullopt;
+}
+
+void QueryMapper::fill_memory(const Observation& row, Query& query) const {
+  if (!row.device_memory_gb) return;
+  // Sources write GB for GiB. A figure that is none of the options describes something else (the host, all cards
+  // together): the default stands.
+  if (const auto capacity = database_->device(query.device)->capacity(*row.device_memory_gb * 1_GiB))
+    query.memory = capacity;
+}
+
+QuestionOrReason QueryMapper::operator()(const Observation& row) const {
+  const auto metric = metric_of_name(row.metric);
+  if (!metric) return Unpredicted{"metric not predicted", row.metric};
+  if (row.device_count != 1) return Unpredicted{"several devices", std::to_string(row.device_count)};
+  const std::string notes = lower(row.notes);
+  if (is_speculative(notes)) return Unpredicted{"speculative decoding", ""};
+  if (contains_any(notes, {"node(s)", " rpc", "tp2 over"})) return Unpredicted{"several devices", "over a network"};
+  if (is_overridden_to_host(notes)) return Unpredicted{"weights partly on the host", "said in the notes"};
+  if (contains_any(notes, {"per user", "per-user"})) return Unpredicted{"value is per user", ""};
+
+  if (is_open_load(row, notes)) return Unpredicted{"batch is not stated", "served under load"};
+
+  Question question{.metric = *metric, .gpu_layers = row.gpu_layers};
+  Query& query = question.query;
+  if (auto reason = fill_names(row, query)) return *std::move(reason);
+  fill_memory(row, query);
+  if (auto reason = fill_cache_types(row, query)) return *std::move(reason);
+  if (auto reason = fill_batch(row, query)) return *std::move(reason);
+  if (auto reason = fill_shape(row, *metric, query)) return *std::move(reason);
+  if (row.flash_attention) query.flash_attention = *row.flash_attention ? FlashAttention::on : FlashAttention::off;
+  query.threads = row.threads;
+  if (is_llama_cpp(query.stack)) query.ubatch = noted_ubatch(notes);
+  if (*metric == Metric::memory || *metric == Metric::out_of_memory) fill_context(notes, query);
+  return question;
+}
+
+}  // namespace silicast

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a measured row asks the model: the query whose answer is the row's number, or the reason why there is none.
+//
+// The rules, by metric: tg_tps has no prompt, generates gen_len (blank: 128) tokens from depth (blank: 0) on; pp_tps
+// processes prompt_len tokens and generates none; ttft_s and e2e_s have a prompt, and gen_len tokens (blank: 128) after
+// it; tpot_s counts a prompt it is given as part of the depth. Blank batch is 1, blank ngl all layers, blank flash_attn
+// the stack's default.
+//
+// The backend and the build or the source's date choose the stack: of the catalogue's generations of a stack (ids
+// BACKEND and BACKEND-YEAR...) the one released nearest to the row, among those that run the quantization if any does.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "calibration/observation.h"
+#include "model/database.h"
+#include "model/prediction.h"
+
+namespace silicast {
+
+enum class Metric { prefill_rate, decode_rate, ttft, tpot, e2e_latency, memory, file_size, out_of_memory };
+std::string_view name_of(Metric metric);  // as in the files: "pp_tps"
+std::optional<Metric> metric_of_name(std::string_view name);
+
+struct Question {
+  Metric metric{};
+  Query query;
+  std::optional<std::int64_t> gpu_layers;  // to be checked against the model's layers once it is read
+};
+
+// The reason is one of a few, to be counted; the detail is the row's own.
+struct Unpredicted {
+  std::string reason;
+  std::string detail;
+
+  [[nodiscard]] std::string text() const { return detail.empty() ? reason : reason + ": " + detail; }
+};
+
+using QuestionOrReason = std::variant<Question, Unpredicted>;
+
+// Months since year 0 of "2024-05", "2024-05-12", "2024" (its middle) or a text that begins so; nullopt otherwise.
+std::optional<int> month_of(std::string_view date);
+// The month of a llama.cpp build, "b2824 (4426e298)"; nullopt when the text names none.
+std::optional<int> month_of_build(std::string_view build);
+
+class QueryMapper {
+ public:
+  // Reads the catalogues' names once.
+  explicit QueryMapper(const Database& database);
+
+  [[nodiscard]] QuestionOrReason operator()(const Observation& row) const;
+
+ private:
+  using Names = std::map<std::string, std::string, std::less<>>;  // canonical name or alias -> id
+  struct Generation {
+    std::shared_ptr<const Stack> stack;
+    int month = 0;
+  };
+
+  [[nodiscard]] std::optional<std::string> stack_of(const Observation& row, const Query& query) const;
+  [[nodiscard]] bool runs(const Stack& stack, const QuantScheme& scheme) const;
+  [[nodiscard]] std::optional<Unpredicted> fill_names(const Observation& row, Query& query) const;
+  void fill_memory(const Observation& row, Query& query) const;
+
+  static Names names_of(const Catalogue& catalogue);
+
+  const Database* database_;
+  Names devices_;
+  Names models_;
+  Names quants_;
+  Names stacks_;
+  std::vector<Generation> generations_;
+};
+
+}  // namespace silicast
