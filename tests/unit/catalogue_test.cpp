@@ -104,6 +104,13 @@ TEST_F(CatalogueTest, ExtendsStaysInItsFolder) {
   EXPECT_INPUT_ERROR(catalogue().find("bad"), "extends: no family a list");
 }
 
+// Used to be refused: generations are numbered with a dot.
+TEST_F(CatalogueTest, FamilyNamesMayHoldADot) {
+  write("families/rdna3.5.yaml", "cores: 40\n");
+  write("box.yaml", "id: box\nextends: rdna3.5\n");
+  EXPECT_EQ(catalogue().find("box").section().count("cores"), 40);
+}
+
 TEST_F(CatalogueTest, ExtendsInACircleEnds) {
   write("families/self.yaml", "extends: self\n");
   write("families/ping.yaml", "extends: pong\n");

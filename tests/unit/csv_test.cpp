@@ -67,7 +67,8 @@ TEST(Csv, WhatNoProgramWritesIsRefused) {
 
 TEST(Csv, MissingColumnIsNamedWithWhatThereIs) {
   const CsvTable table("id,valu\n", "t.csv");
-  expect_error<InputError>([&] { static_cast<void>(table.at("value")); }, {"t.csv:1", "value", "missing", "did you mean 'valu'", "id,valu"});
+  expect_error<InputError>([&] { static_cast<void>(table.at("value")); },
+                           {"t.csv:1", "value", "missing", "did you mean 'valu'", "id,valu"});
 }
 
 }  // namespace

@@ -16,7 +16,8 @@ void expect_error(Action action, const std::vector<std::string>& parts) {
     ADD_FAILURE() << "nothing was thrown; expected: " << (parts.empty() ? "" : parts.front());
   } catch (const E& error) {
     for (const std::string& part : parts)
-      EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << "'" << part << "' is not in: " << error.what();
+      EXPECT_NE(std::string(error.what()).find(part), std::string::npos)
+          << "'" << part << "' is not in: " << error.what();
   }
 }
 

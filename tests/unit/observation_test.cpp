@@ -9,12 +9,14 @@
 namespace silicast {
 namespace {
 
-const std::string header = "id,device,backend,model,quant,prompt_len,gen_len,depth,batch,ngl,flash_attn,metric,value,stddev\n";
+const std::string header =
+    "id,device,backend,model,quant,prompt_len,gen_len,depth,batch,ngl,flash_attn,metric,value,stddev\n";
 
 std::vector<Observation> parsed(const std::string& rows) { return parse_observations(header + rows, "m.csv"); }
 
 TEST(Observation, ReadsARow) {
-  const auto rows = parsed("a,Apple M2 Ultra 76c,llama.cpp-metal,llama-3-8b,Q4_K_M,512,,4096,1,99,1,pp_tps,1023.89,1.5\n");
+  const auto rows =
+      parsed("a,Apple M2 Ultra 76c,llama.cpp-metal,llama-3-8b,Q4_K_M,512,,4096,1,99,1,pp_tps,1023.89,1.5\n");
   ASSERT_EQ(rows.size(), 1U);
   const Observation& row = rows.front();
   EXPECT_EQ(row.line, 2);
@@ -60,15 +62,18 @@ TEST(Observation, HostileCellsAreRefusedWithLineColumnValueAndRule) {
 }
 
 TEST(Observation, IdsAreUnique) {
-  expect_error<InputError>([] { parsed("a,d,b,m,q,,,,,,,tg_tps,5,\nb,d,b,m,q,,,,,,,tg_tps,5,\na,d,b,m,q,,,,,,,tg_tps,5,\n"); },
-                           {"m.csv:4", "id", "'a'", "line 2"});
+  expect_error<InputError>(
+      [] { parsed("a,d,b,m,q,,,,,,,tg_tps,5,\nb,d,b,m,q,,,,,,,tg_tps,5,\na,d,b,m,q,,,,,,,tg_tps,5,\n"); },
+      {"m.csv:4", "id", "'a'", "line 2"});
 }
 
 TEST(Observation, ColumnsInAnyOrderFurtherOnesIgnoredMissingOnesNamed) {
-  const auto rows = parse_observations("value,mood,metric,quant,model,backend,device,id\n7,fine,ppl,q,m,b,d,x\n", "m.csv");
+  const auto rows =
+      parse_observations("value,mood,metric,quant,model,backend,device,id\n7,fine,ppl,q,m,b,d,x\n", "m.csv");
   EXPECT_EQ(rows.front().id, "x");
   EXPECT_EQ(rows.front().value, 7);
-  expect_error<InputError>([] { parse_observations("id,device,backend,model,quant,metric\n", "m.csv"); }, {"m.csv:1", "value", "missing"});
+  expect_error<InputError>([] { parse_observations("id,device,backend,model,quant,metric\n", "m.csv"); },
+                           {"m.csv:1", "value", "missing"});
 }
 
 TEST(QueryOf, Months) {
@@ -83,7 +88,8 @@ TEST(QueryOf, Months) {
 TEST(QueryOf, MonthsOfBuilds) {
   EXPECT_EQ(month_of_build("b2824 (4426e298)"), 2024 * 12 + 5);
   EXPECT_EQ(month_of_build("b6077 (83bc2f28)"), 2025 * 12 + 8) << "between two anchors; released 2025-08-04";
-  for (const char* none : {"", "b1 (abc)", "vllm 0.26.0", "8e672ef (2023-11)", "b43556"}) EXPECT_EQ(month_of_build(none), std::nullopt) << none;
+  for (const char* none : {"", "b1 (abc)", "vllm 0.26.0", "8e672ef (2023-11)", "b43556"})
+    EXPECT_EQ(month_of_build(none), std::nullopt) << none;
 }
 
 // ---------------------------------------------------------------- rows to queries, on the catalogue as it is
@@ -97,8 +103,14 @@ class Mapping : public testing::Test {
   }
 
   static Observation row() {
-    return {.id = "x", .source_date = "2025-08", .device = "NVIDIA RTX 4090", .backend = "llama.cpp-cuda", .model = "llama-3-8b", .quant = "Q4_K_M",
-            .metric = "tg_tps", .value = 100};
+    return {.id = "x",
+            .source_date = "2025-08",
+            .device = "NVIDIA RTX 4090",
+            .backend = "llama.cpp-cuda",
+            .model = "llama-3-8b",
+            .quant = "Q4_K_M",
+            .metric = "tg_tps",
+            .value = 100};
   }
 
   static Query query_of(const Observation& observation) {
@@ -193,6 +205,14 @@ TEST_F(Mapping, TheGenerationReleasedNearestIsTheStack) {
   EXPECT_EQ(query_of(o).stack, "llama.cpp-cuda") << "without a date, the stack without a year";
   o.backend = "llama.cpp";
   EXPECT_EQ(query_of(o).stack, "llama.cpp-cuda") << "the device's usual one";
+  o.source_date = "2023-09";
+  const std::string old = query_of(o).stack;
+  EXPECT_TRUE(old.starts_with("llama.cpp-cuda-20")) << old;
+  o.model = "gpt-oss-20b";
+  o.quant = "MXFP4_MOE";
+  EXPECT_NE(query_of(o).stack, old) << "a date cannot be right when that generation cannot read the file";
+  o.quant = "F16";
+  EXPECT_EQ(query_of(o).quant, "F16-MXFP4") << "its experts are MXFP4 all the same";
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "workloads_data.h"
+#include "tests/unit/workloads_data.h"
 
 namespace silicast {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <set>
 
-#include "workloads_data.h"
+#include "tests/unit/workloads_data.h"
 
 namespace silicast {
 namespace {

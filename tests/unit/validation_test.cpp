@@ -24,10 +24,11 @@ TEST(Statistics, Quantile) {
 
 TEST(Statistics, ByHand) {
   // Errors 10 %, 50 %, 20 %, 0 %; biases +10 %, -50 %, +20 %, 0.
-  const ErrorStatistics s = error_statistics({{.predicted = 110, .measured = 100, .p10 = 100, .p90 = 120},  // on the edge: inside
-                                              {.predicted = 50, .measured = 100, .p10 = 40, .p90 = 60},
-                                              {.predicted = 12, .measured = 10, .p10 = 9, .p90 = 16},
-                                              {.predicted = 7, .measured = 7}});
+  const ErrorStatistics s =
+      error_statistics({{.predicted = 110, .measured = 100, .p10 = 100, .p90 = 120},  // on the edge: inside
+                        {.predicted = 50, .measured = 100, .p10 = 40, .p90 = 60},
+                        {.predicted = 12, .measured = 10, .p10 = 9, .p90 = 16},
+                        {.predicted = 7, .measured = 7}});
   EXPECT_EQ(s.n, 4U);
   EXPECT_NEAR(s.median_ape, 0.15, 1e-12);
   EXPECT_NEAR(s.p90_ape, 0.2 + 0.7 * 0.3, 1e-12) << "position 2.7 of 0, 0.1, 0.2, 0.5";
@@ -40,9 +41,11 @@ TEST(Statistics, ByHand) {
 
 TEST(Baselines, EfficiencyNeverSeesItsOwnDevice) {
   const auto row = [](const char* device, const char* quant, double ratio) {
-    return BaselineRow{.metric = Metric::decode_rate, .device = device, .quant = quant, .measured = ratio * 200, .ideal = 200};
+    return BaselineRow{
+        .metric = Metric::decode_rate, .device = device, .quant = quant, .measured = ratio * 200, .ideal = 200};
   };
-  const std::vector<BaselineRow> rows{row("a", "Q4_0", 0.5), row("a", "Q8_0", 0.9), row("b", "Q4_0", 0.6), row("b", "Q8_0", 0.8), row("b", "F16", 1.0)};
+  const std::vector<BaselineRow> rows{row("a", "Q4_0", 0.5), row("a", "Q8_0", 0.9), row("b", "Q4_0", 0.6),
+                                      row("b", "Q8_0", 0.8), row("b", "F16", 1.0)};
   const auto constant = efficiency_baseline(rows, false);
   EXPECT_NEAR(*constant[0], 200 * 0.8, 1e-9) << "the median of 0.6, 0.8, 1.0";
   EXPECT_NEAR(*constant[2], 200 * 0.7, 1e-9) << "the median of 0.5, 0.9";
@@ -69,26 +72,37 @@ const std::string rows =
     "g,NVIDIA RTX 3090,llama.cpp-cuda,llama-3-8b,Q4_K_M,,,1000000,,tg_tps,1,\n"
     "h,Abacus,llama.cpp-cuda,llama-3-8b,Q4_K_M,,,,,tg_tps,1,\"an \"\"old\"\" one, of wood\"\n";
 
-Validation validated(ValidationOptions options = {}) { return validate(parse_observations(header + rows, "m.csv"), database(), options); }
+Validation validated(ValidationOptions options = {}) {
+  return validate(parse_observations(header + rows, "m.csv"), database(), options);
+}
 
 TEST(Validation, PredictsWhatItCanAndCountsTheRest) {
   const Validation v = validated();
   ASSERT_EQ(v.rows.size(), 8U);
   EXPECT_EQ(v.predicted, 5U);
-  EXPECT_EQ(v.unsupported, (std::map<std::string, std::size_t>{{"predicted not to fit", 1}, {"beyond the model's context", 1}, {"unknown device", 1}}));
+  EXPECT_EQ(v.unsupported, (std::map<std::string, std::size_t>{
+                               {"predicted not to fit", 1}, {"beyond the model's context", 1}, {"unknown device", 1}}));
   EXPECT_EQ(v.metrics.at("tg_tps").n, 2U);
   EXPECT_EQ(v.metrics.at("oom").median_ape, 0) << "140 GB do not fit 24 GB";
   EXPECT_LT(v.metrics.at("size_gib").median_ape, 0.002) << "the GGUF's size is arithmetic";
   EXPECT_EQ(v.metrics.at("size_gib").coverage80, std::nullopt);
-  for (const ValidatedRow& row : v.rows) EXPECT_EQ(row.prediction.has_value(), row.status() == "ok") << row.observation.id;
+  for (const ValidatedRow& row : v.rows)
+    EXPECT_EQ(row.prediction.has_value(), row.status() == "ok") << row.observation.id;
 }
 
 TEST(Validation, AnswersWhatPredictAnswers) {
   const Validation v = validated();
-  const Prediction p = predict({.model = "llama-3-8b", .quant = "Q4_K_M", .device = "rtx-4090", .stack = v.rows[1].prediction->stack, .prompt = 512, .gen = 0}, database());
+  const Prediction p = predict({.model = "llama-3-8b",
+                                .quant = "Q4_K_M",
+                                .device = "rtx-4090",
+                                .stack = v.rows[1].prediction->stack,
+                                .prompt = 512,
+                                .gen = 0},
+                               database());
   EXPECT_EQ(v.rows[1].prediction->value, p.prefill->tokens_per_second.value);
   EXPECT_EQ(v.rows[1].prediction->p10, p.prefill->tokens_per_second.p10);
-  EXPECT_NEAR(*v.rows[0].prediction->bandwidth_over_size, 1008e9 / p.file_bytes.value(), 1e-6) << "peak bandwidth of the datasheet";
+  EXPECT_NEAR(*v.rows[0].prediction->bandwidth_over_size, 1008e9 / p.file_bytes.value(), 1e-6)
+      << "peak bandwidth of the datasheet";
 }
 
 TEST(Validation, ThreadsDoNotChangeTheResult) {
@@ -109,9 +123,11 @@ TEST(Validation, NothingIsFittedOnTheFile) {
 TEST(Validation, Groups) {
   const Validation v = validated({.group_by = {"device", "metric"}});
   ASSERT_EQ(v.groups.size(), 5U);
-  EXPECT_EQ(v.groups[0].by, (std::vector<std::pair<std::string, std::string>>{{"device", "NVIDIA RTX 3090"}, {"metric", "oom"}}));
+  EXPECT_EQ(v.groups[0].by,
+            (std::vector<std::pair<std::string, std::string>>{{"device", "NVIDIA RTX 3090"}, {"metric", "oom"}}));
   EXPECT_EQ(v.groups[0].metrics.at("oom").n, 1U);
-  expect_error<UsageError>([] { validated({.group_by = {"devise"}}); }, {"--group-by", "'devise'", "did you mean 'device'"});
+  expect_error<UsageError>([] { validated({.group_by = {"devise"}}); },
+                           {"--group-by", "'devise'", "did you mean 'device'"});
 }
 
 TEST(Validation, EmptyFile) {
@@ -135,9 +151,10 @@ TEST(ValidationReport, PredictionsKeepIdsAndOrder) {
 
 TEST(ValidationReport, Json) {
   const std::string json = validation_json(validated({.group_by = {"quant"}}));
-  for (const char* part : {"\"schema\": \"silicast.validation/1\"", "\"rows\": 8", "\"predicted\": 5", "\"unknown device\": 1", "\"tg_tps\"", "\"median_ape\"",
-                           "\"p90_ape\"", "\"mape\"", "\"median_bias\"", "\"coverage80\"", "\"bandwidth_over_size\"", "\"constant_efficiency\"",
-                           "\"per_quant_efficiency\"", "\"quant\": \"Q4_K_M\""})
+  for (const char* part :
+       {"\"schema\": \"silicast.validation/1\"", "\"rows\": 8", "\"predicted\": 5", "\"unknown device\": 1",
+        "\"tg_tps\"", "\"median_ape\"", "\"p90_ape\"", "\"mape\"", "\"median_bias\"", "\"coverage80\"",
+        "\"bandwidth_over_size\"", "\"constant_efficiency\"", "\"per_quant_efficiency\"", "\"quant\": \"Q4_K_M\""})
     EXPECT_NE(json.find(part), std::string::npos) << part << "\n" << json;
 }
 

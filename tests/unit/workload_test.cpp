@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
-#include "workloads_data.h"
+#include "tests/unit/workloads_data.h"
 
 namespace silicast {
 namespace {
