@@ -49,7 +49,7 @@ std::optional<double> bandwidth_over_size(Metric metric, const Compiled& c) {
   const double size = c.workload->tensor_bytes().value();
   const double decode_rate = sequences * peak_bandwidth(c).value() / size;
   const double flops = 2 * static_cast<double>(active_parameter_count(c.workload->architecture));
-  const double prefill_rate = matrix_peak(c.executor.processor).value() / flops;
+  const double prefill_rate = matrix_peak(c.machine.device.processor).value() / flops;
   const double first = static_cast<double>(c.query.prompt) * sequences / prefill_rate;
   const double per_token = sequences / decode_rate;
   switch (metric) {

@@ -90,7 +90,11 @@ void lint_entry(const Entry& entry, Kind kind, const Database& database, Finding
     case Kind::model: lint_model(entry, findings); break;
     case Kind::quant: static_cast<void>(read_quant_scheme(entry.section(), *database.types())); break;
     case Kind::stack: static_cast<void>(read_stack(entry, *database.types())); break;
-    default: break;
+    case Kind::types:
+    case Kind::workload:
+    case Kind::family:
+    case Kind::profile:
+    case Kind::unknown: break;
   }
   for (const auto& [path, mark] : figures_without_source(entry))
     findings.push_back(at(mark, path, "no source is given for this figure"));

@@ -92,7 +92,7 @@ void add_query_options(CLI::App& command, Query& query) {
   add_text(command, "--quant", "NAME", what_group,
            "Quantization as llama.cpp spells it: Q4_K_M, IQ3_XXS, F16, ... (default: the stack's usual one)",
            query.quant);
-  add_text(command, "--device", "NAME|FILE", what_group, "A device of the catalogue, or a .yaml file", query.device);
+  add_text(command, "--device", "NAME|FILE", what_group, "A device of the catalogue, or a .yaml file; NAMExN for several", query.device);
   add(command, "--memory", "SIZE", what_group,
       "Which of the device's memory sizes, such as 64GiB (default: the largest)",
       [&query](const std::string& text) { query.memory = size("--memory", text); });
@@ -126,6 +126,7 @@ void add_query_options(CLI::App& command, Query& query) {
       "What the GPU may keep resident of unified memory (iogpu.wired_limit_mb)",
       [&query](const std::string& text) { query.wired_limit = size("--wired-limit", text); });
   add_text(command, "--os", "NAME", how_group, "Release that decides that limit, such as macos-26", query.os);
+  add_placement_options(command, query);
 }
 
 }  // namespace silicast::cli

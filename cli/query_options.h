@@ -17,4 +17,7 @@ namespace silicast::cli {
 // as far as they can be without the data folder. Throws UsageError.
 void add_query_options(CLI::App& command, Query& query);
 
+// The part of them that says where layers live: host, links, splits.
+void add_placement_options(CLI::App& command, Query& query);
+
 }  // namespace silicast::cli

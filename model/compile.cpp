@@ -6,6 +6,7 @@
 
 #include "base/document.h"
 #include "base/text.h"
+#include "model/machine.h"
 #include "model/prediction.h"
 #include "workloads/gguf.h"
 #include "workloads/hf_config.h"
@@ -169,6 +170,31 @@ Quantized quantize(const Source& source, Query& query, const Database& database)
   return {std::move(workload), std::move(scheme)};
 }
 
+// Weights of a mapped file that exceed their memory are read from storage again at every step.
+Bytes paged_weights(const Compiled& c) {
+  const MemoryRequest request = memory_request(c);
+  const auto pools = memory_pools(c.layers, c.workload->architecture, *c.device, *c.stack, request);
+  const bool pages = c.query.mapped && (c.stack->on_cpu ? c.stack->allocation.mapped_file : pools.back().name == "host");
+  const MemoryPool& pool = pools.back();
+  if (!pages || holds(pool)) return Bytes(0);
+  return std::min(pool.used() - pool.usable, pool.weights);
+}
+
+Compiled bind(Query query, Quantized quantized, std::shared_ptr<const Device> device, int devices, std::shared_ptr<const Stack> stack,
+              const Database& database) {
+  const Executor executor = make_executor(query, *device, *stack, *database.types());
+  const StepGraph graph = step_graph(*quantized.workload);
+  Machine machine = make_machine(query, device, devices, *stack, executor, database);
+  Compiled c{.query = std::move(query), .device = std::move(device), .stack = std::move(stack), .workload = quantized.workload,
+             .scheme = quantized.scheme, .host = machine.host, .host_stack = machine.host_stack,
+             .interconnect = machine.interconnect, .machine = machine.executors};
+  c.layers = layer_memory(*c.workload, memory_request(c).cache, c.stack->allocation);
+  c.placement = choose_placement(c.query, machine, graph, *c.workload, *c.stack, c.layers, memory_request(c));
+  c.placement.paged = paged_weights(c);
+  c.evaluator = PlacedStep(graph, *c.workload, c.machine, c.placement);
+  return c;
+}
+
 }  // namespace
 
 Compiled compile(const Query& asked, const Database& database) {
@@ -176,14 +202,15 @@ Compiled compile(const Query& asked, const Database& database) {
   if (query.model.empty()) throw UsageError("--model is missing");
   if (query.device.empty()) throw UsageError("--device is missing");
   std::vector<std::pair<std::string, std::string>> files;
-  auto device = database.device(query.device, query.overrides);
+  const auto [device_name, devices] = split_device_count(query.device, database);
+  auto device = database.device(device_name, query.overrides);
   const Source source = read_model(query, database, files);
   check_request(query, source.workload ? source.workload->architecture : *source.architecture);
 
   std::shared_ptr<const Stack> stack;
   if (!query.stack.empty()) stack = database.stack(resolve_stack_name(query.stack, *device));
   if (query.quant.empty() && !source.workload) query.quant = usual_quant(stack ? stack->formats.front() : QuantFormat::gguf);
-  const Quantized quantized = quantize(source, query, database);
+  Quantized quantized = quantize(source, query, database);
   const QuantFormat format = quantized.workload->format;
   if (!stack) stack = database.stack(stack_for(format, *device));
   const bool plain = quantized.scheme && is_plain(*quantized.scheme, *database.types());
@@ -192,10 +219,9 @@ Compiled compile(const Query& asked, const Database& database) {
   query.stack = stack->id;
   check_stack(*stack, *device);
   check_types(*stack, *quantized.workload);
-
-  const Executor executor = make_executor(query, *device, *stack, *database.types());
-  StepEvaluator evaluator(step_graph(*quantized.workload), *quantized.workload, executor);
-  return {std::move(query), std::move(device), std::move(stack), quantized.workload, quantized.scheme, executor, std::move(evaluator), std::move(files)};
+  Compiled compiled = bind(std::move(query), std::move(quantized), std::move(device), devices, std::move(stack), database);
+  compiled.files = std::move(files);
+  return compiled;
 }
 
 }  // namespace silicast

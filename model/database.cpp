@@ -39,6 +39,7 @@ Database::Database(std::filesystem::path folder)
       models_(folder_ / "models", "model"),
       quants_(folder_ / "quants", "quant"),
       stacks_(folder_ / "stacks", "stack"),
+      links_(folder_ / "links", "link"),
       types_(std::make_shared<const TypeTable>(read_types(folder_ / "quants" / "types.yaml"))),
       residual_scale_(read_residual_scale(folder_ / "profiles" / "evidence.yaml")) {}
 
@@ -61,6 +62,10 @@ std::shared_ptr<const Device> Database::device(std::string_view name, const std:
 
 std::shared_ptr<const Stack> Database::stack(std::string_view name) const {
   return cached(stack_cache_, name, [&] { return read_stack(stacks_.find_or_read(name), *types_); });
+}
+
+std::shared_ptr<const Link> Database::link(std::string_view name) const {
+  return cached(link_cache_, name, [&] { return read_link(links_.find_or_read(name)); });
 }
 
 std::shared_ptr<const QuantScheme> Database::quant(std::string_view name) const {

@@ -13,6 +13,7 @@
 
 #include "base/catalogue.h"
 #include "hardware/device.h"
+#include "hardware/link.h"
 #include "model/stack.h"
 #include "workloads/architecture.h"
 #include "workloads/quantization.h"
@@ -40,6 +41,7 @@ class Database {
   // Names, aliases or paths of YAML files. Throw InputError with suggestions.
   [[nodiscard]] std::shared_ptr<const Device> device(std::string_view name, const std::vector<FieldOverride>& overrides = {}) const;
   [[nodiscard]] std::shared_ptr<const Stack> stack(std::string_view name) const;
+  [[nodiscard]] std::shared_ptr<const Link> link(std::string_view name) const;
   [[nodiscard]] std::shared_ptr<const QuantScheme> quant(std::string_view name) const;
   // A catalogue name or a model YAML.
   [[nodiscard]] std::shared_ptr<const Architecture> architecture(std::string_view name) const;
@@ -48,6 +50,7 @@ class Database {
   [[nodiscard]] const Catalogue& models() const { return models_; }
   [[nodiscard]] const Catalogue& quants() const { return quants_; }
   [[nodiscard]] const Catalogue& stacks() const { return stacks_; }
+  [[nodiscard]] const Catalogue& links() const { return links_; }
   [[nodiscard]] const std::shared_ptr<const TypeTable>& types() const { return types_; }
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
   // data/profiles/evidence.yaml
@@ -64,11 +67,13 @@ class Database {
   Catalogue models_;
   Catalogue quants_;
   Catalogue stacks_;
+  Catalogue links_;
   std::shared_ptr<const TypeTable> types_;
   ResidualScale residual_scale_;
   mutable std::mutex mutex_;
   mutable Cache<Device> device_cache_;
   mutable Cache<Stack> stack_cache_;
+  mutable Cache<Link> link_cache_;
   mutable Cache<QuantScheme> quant_cache_;
   mutable Cache<Architecture> architecture_cache_;
 };

@@ -6,13 +6,16 @@
 #include <optional>
 
 #include "base/text.h"
+#include "model/machine.h"
 
 namespace silicast {
 
 namespace {
 
-bool all_fit(const std::vector<MemoryPool>& pools) {
-  return std::all_of(pools.begin(), pools.end(), [](const MemoryPool& pool) { return pool.capacity.value() == 0 || pool.fits(); });
+// What pages from storage need not fit.
+bool all_fit(std::vector<MemoryPool> pools, Bytes paged) {
+  pools.back().weights -= std::min(paged, pools.back().weights);
+  return std::all_of(pools.begin(), pools.end(), holds);
 }
 
 std::string gib(Bytes bytes) { return rounded(bytes / 1_GiB, 4) + " GiB"; }
@@ -25,22 +28,29 @@ class Remedies {
 
   [[nodiscard]] std::vector<std::string> find() const {
     std::vector<std::string> found;
-    for (const auto remedy : {&Remedies::wired_limit, &Remedies::cache_type, &Remedies::context, &Remedies::quantization, &Remedies::memory})
+    for (const auto remedy : {&Remedies::wired_limit, &Remedies::cache_type, &Remedies::context, &Remedies::gpu_layers,
+                              &Remedies::quantization, &Remedies::memory})
       if (const auto text = (this->*remedy)()) found.push_back(*text);
     return found;
   }
 
  private:
+  // The cache is laid out anew: remedies change its types and lengths.
+  [[nodiscard]] std::vector<MemoryPool> pools(const MemoryRequest& request) const {
+    return memory_pools(layer_memory(*compiled_.workload, request.cache, compiled_.stack->allocation), compiled_.workload->architecture,
+                        *compiled_.device, *compiled_.stack, request);
+  }
+
   [[nodiscard]] bool fits(const MemoryRequest& request) const {
-    return all_fit(memory_pools(*compiled_.workload, *compiled_.device, *compiled_.stack, request));
+    return all_fit(pools(request), compiled_.placement.paged);
   }
 
   [[nodiscard]] std::optional<std::string> wired_limit() const {
     if (compiled_.device->memory.gpu_limits.empty() || compiled_.stack->on_cpu || request_.usable.wired_limit) return std::nullopt;
-    const auto pools = memory_pools(*compiled_.workload, *compiled_.device, *compiled_.stack, request_);
+    const Bytes used = pools(request_).front().used();
     constexpr Bytes left_for_the_system = 6_GiB;
-    if (pools.front().used() + left_for_the_system > request_.usable.capacity) return std::nullopt;
-    return "--wired-limit " + std::to_string(static_cast<std::int64_t>(pools.front().used() / 1_MiB) + 1) + "MiB (sysctl iogpu.wired_limit_mb)";
+    if (used + left_for_the_system > request_.usable.capacity) return std::nullopt;
+    return "--wired-limit " + std::to_string(static_cast<std::int64_t>(used / 1_MiB) + 1) + "MiB (sysctl iogpu.wired_limit_mb)";
   }
 
   [[nodiscard]] std::optional<std::string> cache_type() const {
@@ -70,6 +80,28 @@ class Remedies {
     return "a context of " + std::to_string(static_cast<std::int64_t>(low)) + " tokens";
   }
 
+  // Layers moved to the host; how much memory that one has is then its own question.
+  [[nodiscard]] std::optional<std::string> gpu_layers() const {
+    if (!compiled_.stack->offload || compiled_.stack->on_cpu || compiled_.device->device_class != DeviceClass::discrete) return std::nullopt;
+    const int layers = static_cast<int>(compiled_.workload->architecture.layers.size());
+    MemoryRequest changed = request_;
+    for (int host = 1; host <= layers; ++host) {
+      changed.placement = compiled_.placement;
+      changed.placement.host_layers = host;
+      int left = layers - host;
+      for (std::size_t i = 0; i < changed.placement.device_layers.size(); ++i) {
+        const int devices_left = static_cast<int>(changed.placement.device_layers.size() - i);
+        changed.placement.device_layers[i] = (left + devices_left - 1) / devices_left;
+        left -= changed.placement.device_layers[i];
+      }
+      const auto after = memory_pools(compiled_.layers, compiled_.workload->architecture, *compiled_.device, *compiled_.stack, changed);
+      if (!std::all_of(after.begin(), after.end() - 1, holds)) continue;
+      return "--gpu-layers " + std::to_string(changed.placement.gpu_layers(layers)) +
+             (compiled_.host ? "" : " and a --host with " + gib(after.back().used()));
+    }
+    return std::nullopt;
+  }
+
   [[nodiscard]] std::optional<std::string> quantization() const {
     if (!compiled_.scheme || compiled_.scheme->format != QuantFormat::gguf) return std::nullopt;
     constexpr std::array<const char*, 11> by_quality{"Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "IQ4_XS", "Q3_K_M", "IQ3_XXS", "Q2_K", "IQ2_XS", "IQ2_XXS", "IQ1_S"};
@@ -77,7 +109,8 @@ class Remedies {
       const auto scheme = database_.quant(name);
       const Workload smaller = make_workload(compiled_.workload->architecture, *scheme, {}, database_.types());
       if (smaller.tensor_bytes() >= compiled_.workload->tensor_bytes()) continue;
-      if (all_fit(memory_pools(smaller, *compiled_.device, *compiled_.stack, request_)))
+      const LayerMemory layers = layer_memory(smaller, request_.cache, compiled_.stack->allocation);
+      if (all_fit(memory_pools(layers, smaller.architecture, *compiled_.device, *compiled_.stack, request_), Bytes(0)))
         return std::string("--quant ") + name + " (" + gib(smaller.tensor_bytes()) + " of tensors)";
     }
     return std::nullopt;
@@ -99,17 +132,24 @@ class Remedies {
 
 }  // namespace
 
-Bytes memory_capacity(const Device& device, const Query& query) {
-  if (const auto capacity = device.capacity(query.memory)) return *capacity;
+namespace {
+
+Bytes option_of(const Device& device, std::optional<Bytes> wanted, const char* name) {
+  if (const auto capacity = device.capacity(wanted)) return *capacity;
   std::vector<std::string> options;
   for (const Bytes option : device.memory.capacities) options.push_back(human(option));
-  throw InputError("--memory: " + device.name + " comes with " + join(options, ", ") + ", not with " + human(*query.memory));
+  throw InputError(std::string(name) + ": " + device.name + " comes with " + join(options, ", ") + ", not with " + human(*wanted));
 }
+
+}  // namespace
+
+Bytes memory_capacity(const Device& device, const Query& query) { return option_of(device, query.memory, "--memory"); }
+Bytes host_capacity(const Device& host, const Query& query) { return option_of(host, query.host_memory, "--host-memory"); }
 
 std::string limiting_memory(const Compiled& compiled, const std::vector<MemoryPool>& pools, const MemoryRequest& request,
                             const Database& database) {
-  if (all_fit(pools)) return {};
-  const auto pool = std::find_if(pools.begin(), pools.end(), [](const MemoryPool& p) { return p.capacity.value() > 0 && !p.fits(); });
+  if (all_fit(pools, compiled.placement.paged)) return {};
+  const auto pool = std::find_if(pools.begin(), pools.end(), [](const MemoryPool& p) { return !holds(p); });
   std::string text = "memory of " + pool->name + ": needs " + gib(pool->used()) + ", has " + gib(pool->usable);
   const auto remedies = Remedies(compiled, request, database).find();
   return text + (remedies.empty() ? "; no single change of cache, context, quantization or memory option makes it fit"

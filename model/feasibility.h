@@ -13,6 +13,9 @@ namespace silicast {
 // The memory option the query asks for. Throws InputError naming the device's options when it is none of them.
 Bytes memory_capacity(const Device& device, const Query& query);
 
+// Likewise of a discrete GPU's host.
+Bytes host_capacity(const Device& host, const Query& query);
+
 // Empty when every pool fits; otherwise "memory of <pool>: needs X, has Y; fits with ...".
 std::string limiting_memory(const Compiled& compiled, const std::vector<MemoryPool>& pools, const MemoryRequest& request,
                             const Database& database);

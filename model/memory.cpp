@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "model/step_cost.h"
 
@@ -45,50 +46,116 @@ Widths widest(const Architecture& a) {
   return widths;
 }
 
-struct WeightSplit {
-  Bytes device;
-  Bytes host;
-};
+bool is_routed_expert(TensorRole role) {
+  return role == TensorRole::ffn_gate_exps || role == TensorRole::ffn_up_exps || role == TensorRole::ffn_down_exps;
+}
 
-// llama.cpp keeps the input embedding in host memory, read by row; a tied output needs its own copy on the device.
-WeightSplit split_weights(const Workload& w, bool host_embedding) {
-  WeightSplit split;
-  bool has_output = false;
-  Bytes embedding;
-  for (std::size_t i = 0; i < w.tensors.size(); ++i) {
-    const Bytes bytes = w.type_table->bytes(w.tensors[i], w.types[i]);
-    has_output = has_output || w.tensors[i].role == TensorRole::output;
-    if (w.tensors[i].role == TensorRole::token_embd)
-      embedding += bytes;
-    else
-      split.device += bytes;
+double recurrent_values(const GatedDeltaNet& net) {
+  const std::int64_t channels = 2 * net.key_heads * net.key_dim + net.value_heads * net.value_dim;
+  return static_cast<double>(net.value_heads * net.key_dim * net.value_dim + (net.convolution - 1) * channels);
+}
+
+Bytes sum(const std::vector<Bytes>& values, std::size_t from, std::size_t to) {
+  return std::accumulate(values.begin() + static_cast<std::ptrdiff_t>(from), values.begin() + static_cast<std::ptrdiff_t>(to), Bytes(0));
+}
+
+ComputeBuffers compute_buffers(const Architecture& a, const Stack& stack, const MemoryRequest& request, int devices) {
+  const AllocationRules& rules = stack.allocation;
+  const CacheRequest& cache = request.cache;
+  switch (rules.rule) {
+    case BufferRule::llama_cpp: {
+      constexpr int pipeline_copies = 4;  // GGML_SCHED_MAX_COPIES of llama.cpp
+      return llama_cpp_buffers(a, {.context = padded(cache.context, static_cast<double>(rules.cache_padding)) * cache.sequences,
+                                   .ubatch = std::min(cache.ubatch, std::ceil(cache.context)),
+                                   .fused_attention = request.fused_attention,
+                                   .pipeline_copies = devices > 1 && request.placement.split == Split::layer ? pipeline_copies : 1});
+    }
+    case BufferRule::paged: return {rules.activation_bytes_fixed, Bytes(0)};
+    case BufferRule::none: break;
   }
-  if (!host_embedding) {
-    split.device += embedding;
-  } else {
-    split.host = embedding;
-    if (!has_output) split.device += embedding;
+  // Activations of one micro-batch: the feed-forward in and out, and the logits of one row per sequence.
+  const double tokens = std::min(cache.ubatch, cache.context);
+  const double values = 2 * widest(a).feed_forward + 4 * static_cast<double>(a.hidden);
+  return {Bytes((values * tokens + static_cast<double>(a.vocabulary) * cache.sequences) * stack.activation_bytes), Bytes(0)};
+}
+
+// What lies on the host by the placement.
+void add_host_share(MemoryPool& pool, const LayerMemory& m, const Placement& placement) {
+  const std::size_t layers = m.weights.size();
+  const auto host = std::min(static_cast<std::size_t>(placement.host_layers), layers);
+  const auto experts = std::max(host, std::min(static_cast<std::size_t>(placement.host_expert_layers), layers));
+  pool.weights += sum(m.weights, 0, host) + sum(m.experts, 0, experts);
+  pool.kv_cache += sum(m.cache, 0, host);
+  if (placement.host_output) pool.weights += m.output;
+}
+
+// The share of device `index` of `devices`.
+void add_device_share(MemoryPool& pool, const LayerMemory& m, const Placement& placement, std::size_t index, std::size_t devices) {
+  const std::size_t layers = m.weights.size();
+  std::size_t first = std::min(static_cast<std::size_t>(placement.host_layers), layers);
+  std::size_t last = layers;
+  double share = 1;
+  if (placement.split != Split::layer) {
+    share = 1 / static_cast<double>(devices);
+  } else if (!placement.device_layers.empty()) {
+    for (std::size_t i = 0; i < index; ++i) first += static_cast<std::size_t>(placement.device_layers[i]);
+    last = std::min(first + static_cast<std::size_t>(placement.device_layers[index]), layers);
   }
-  return split;
+  const std::size_t first_expert = std::clamp(static_cast<std::size_t>(placement.host_expert_layers), first, last);
+  pool.weights += (sum(m.weights, first, last) + sum(m.experts, first_expert, last)) * share;
+  pool.kv_cache += sum(m.cache, first, last) * share;
+  const bool has_output = placement.split != Split::layer || index + 1 == devices;
+  if (has_output && !placement.host_output) pool.weights += m.output * share;
 }
 
 }  // namespace
 
-Bytes kv_cache_bytes(const CacheShape& shape, const CacheRequest& request, const AllocationRules& rules, const TypeTable& types) {
+Bytes layer_cache_bytes(const Layer& layer, const CacheRequest& request, const AllocationRules& rules, const TypeTable& types) {
   const double padding = static_cast<double>(rules.cache_padding);
   const double key_bytes = bytes_per_value(types, request.key_type);
   const double value_bytes = bytes_per_value(types, request.value_type);
-  const double cells = padded(request.context, padding);
-  const auto bytes = [&](double tokens, std::int64_t keys, std::int64_t values) {
-    return tokens * (static_cast<double>(keys) * key_bytes + static_cast<double>(values) * value_bytes);
-  };
-  double total = bytes(cells, shape.full_key_values, shape.full_value_values);
-  for (const auto& windowed : shape.windowed) {
-    const double window_cells = padded(static_cast<double>(windowed.window) + request.ubatch, padding);
-    total += bytes(rules.windowed_cache ? std::min(cells, window_cells) : cells, windowed.key_values, windowed.value_values);
+  double cells = padded(request.context, padding);
+  double bytes = 0;
+  if (const auto* grouped = std::get_if<GroupedAttention>(&layer.mixer)) {
+    if (grouped->shared_kv) return Bytes(0);
+    if (grouped->window > 0 && rules.windowed_cache)
+      cells = std::min(cells, padded(static_cast<double>(grouped->window) + request.ubatch, padding));
+    bytes = cells * static_cast<double>(grouped->kv_heads) *
+            (static_cast<double>(grouped->key_dim) * key_bytes + static_cast<double>(grouped->value_dim) * value_bytes);
+  } else if (const auto* latent = std::get_if<LatentAttention>(&layer.mixer)) {
+    bytes = cells * static_cast<double>(latent->kv_lora_rank + latent->qk_rope_dim) * key_bytes;
+  } else {
+    bytes = recurrent_values(std::get<GatedDeltaNet>(layer.mixer)) * f32_bytes;
   }
-  total += static_cast<double>(shape.recurrent_values) * f32_bytes;
-  return Bytes(total * request.sequences);
+  return Bytes(bytes * request.sequences);
+}
+
+Bytes kv_cache_bytes(const Architecture& a, const CacheRequest& request, const AllocationRules& rules, const TypeTable& types) {
+  Bytes total;
+  for (std::size_t i = 0; i < a.layers.size(); ++i) total += layer_cache_bytes(a.layer(i), request, rules, types);
+  return total;
+}
+
+LayerMemory layer_memory(const Workload& w, const CacheRequest& request, const AllocationRules& rules) {
+  const std::size_t layers = w.architecture.layers.size();
+  LayerMemory m{.weights = std::vector<Bytes>(layers), .experts = std::vector<Bytes>(layers), .cache = {}};
+  bool has_output = false;
+  for (std::size_t i = 0; i < w.tensors.size(); ++i) {
+    const Tensor& tensor = w.tensors[i];
+    const Bytes bytes = w.type_table->bytes(tensor, w.types[i]);
+    has_output = has_output || tensor.role == TensorRole::output;
+    if (tensor.role == TensorRole::token_embd)
+      m.embedding += bytes;
+    else if (tensor.layer < 0 || static_cast<std::size_t>(tensor.layer) >= layers)
+      m.output += bytes;
+    else
+      (is_routed_expert(tensor.role) ? m.experts : m.weights)[static_cast<std::size_t>(tensor.layer)] += bytes;
+  }
+  m.tied = !has_output;
+  m.cache.reserve(layers);
+  for (std::size_t i = 0; i < layers; ++i)
+    m.cache.push_back(layer_cache_bytes(w.architecture.layer(i), request, rules, *w.type_table));
+  return m;
 }
 
 ComputeBuffers llama_cpp_buffers(const Architecture& a, const BufferRequest& r) {
@@ -122,48 +189,46 @@ Bytes usable_bytes(const Device& device, const Stack& stack, const UsableRequest
   return request.capacity * (share * stack.allocation.usable_share);
 }
 
-std::vector<MemoryPool> memory_pools(const Workload& w, const Device& device, const Stack& stack, const MemoryRequest& request) {
+std::vector<MemoryPool> memory_pools(const LayerMemory& m, const Architecture& architecture, const Device& device,
+                                     const Stack& stack, const MemoryRequest& request) {
   const AllocationRules& rules = stack.allocation;
+  const Placement& placement = request.placement;
   const bool discrete = device.device_class == DeviceClass::discrete && !stack.on_cpu;
-  const WeightSplit weights = split_weights(w, discrete && rules.host_embedding);
+  const std::size_t devices = std::max<std::size_t>(placement.devices(), 1);
+  const ComputeBuffers buffers = compute_buffers(architecture, stack, request, static_cast<int>(devices));
+  const Bytes usable = usable_bytes(device, stack, request.usable);
 
-  MemoryPool main;
-  main.name = discrete ? "gpu" : device.device_class == DeviceClass::unified ? "unified" : "host";
-  main.capacity = request.usable.capacity;
-  main.usable = usable_bytes(device, stack, request.usable);
-  main.weights = weights.device;
-  main.kv_cache = kv_cache_bytes(cache_shape(w.architecture), request.cache, rules, *w.type_table);
-  main.overhead = rules.context_overhead;
-  ComputeBuffers buffers;
-  switch (rules.rule) {
-    case BufferRule::llama_cpp: {
-      const double padding = static_cast<double>(rules.cache_padding);
-      buffers = llama_cpp_buffers(w.architecture, {.context = padded(request.cache.context, padding) * request.cache.sequences,
-                                                   .ubatch = std::min(request.cache.ubatch, padded(request.cache.context, 1)),
-                                                   .fused_attention = request.fused_attention});
-      break;
-    }
-    case BufferRule::paged: buffers.device = rules.activation_bytes_fixed; break;
-    case BufferRule::none: {
-      // Activations of one micro-batch: the feed-forward in and out, and the logits of one row per sequence.
-      const double tokens = std::min(request.cache.ubatch, request.cache.context);
-      const double values = 2 * widest(w.architecture).feed_forward + 4 * static_cast<double>(w.architecture.hidden);
-      buffers.device = Bytes((values * tokens + static_cast<double>(w.architecture.vocabulary) * request.cache.sequences) * stack.activation_bytes);
-      break;
-    }
+  std::vector<MemoryPool> pools;
+  for (std::size_t i = 0; i < devices; ++i) {
+    MemoryPool pool;
+    pool.name = discrete ? "gpu" : device.device_class == DeviceClass::unified ? "unified" : "host";
+    if (devices > 1) pool.name += std::to_string(i);
+    pool.capacity = request.usable.capacity;
+    pool.usable = usable;
+    pool.overhead = rules.context_overhead;
+    pool.compute = buffers.device;
+    add_device_share(pool, m, placement, i, devices);
+    pools.push_back(pool);
   }
-  main.compute = buffers.device;
-  if (!discrete) {
-    main.compute += buffers.host;
-    return {main};
-  }
+  // The input embedding stays in host memory; a tied output needs its own copy on the device.
+  const bool embedding_on_host = discrete && rules.host_embedding;
   MemoryPool host;
   host.name = "host";
-  host.capacity = request.host_capacity.value_or(Bytes(0));
-  host.usable = host.capacity;
-  host.weights = weights.host;
+  host.capacity = host.usable = request.host_capacity.value_or(Bytes(0));
+  add_host_share(host, m, placement);
   host.compute = buffers.host;
-  return {main, host};
+  if (embedding_on_host) host.weights += m.embedding;
+  if (!embedding_on_host) pools.front().weights += m.embedding;
+  if (embedding_on_host && m.tied && !placement.host_output) pools.back().weights += m.embedding;
+  if (discrete) {
+    pools.push_back(host);
+  } else {
+    // One memory for both: what "the host" holds lies in the same pool, beside the GPU's share of it.
+    pools.front().weights += host.weights;
+    pools.front().kv_cache += host.kv_cache;
+    pools.front().compute += host.compute;
+  }
+  return pools;
 }
 
 }  // namespace silicast

@@ -8,6 +8,7 @@
 
 #include "base/quantity.h"
 #include "hardware/device.h"
+#include "model/placement.h"
 #include "model/stack.h"
 #include "workloads/step.h"
 #include "workloads/workload.h"
@@ -35,9 +36,11 @@ struct CacheRequest {
   double ubatch = 512;
 };
 
-// KV cache and recurrent state of all sequences as the stack allocates them: padded contexts, sliding windows of
-// window + ubatch tokens, latent vectors for MLA, F32 states for linear attention.
-Bytes kv_cache_bytes(const CacheShape& shape, const CacheRequest& request, const AllocationRules& rules, const TypeTable& types);
+// KV cache or recurrent state of one layer for all sequences, as the stack allocates it: padded contexts, sliding windows
+// of window + ubatch tokens, latent vectors for MLA, F32 states for linear attention; nothing where an earlier layer's
+// cache is read.
+Bytes layer_cache_bytes(const Layer& layer, const CacheRequest& request, const AllocationRules& rules, const TypeTable& types);
+Bytes kv_cache_bytes(const Architecture& architecture, const CacheRequest& request, const AllocationRules& rules, const TypeTable& types);
 
 struct BufferRequest {
   double context = 0;      // tokens of all sequences
@@ -65,14 +68,27 @@ struct UsableRequest {
 };
 Bytes usable_bytes(const Device& device, const Stack& stack, const UsableRequest& request);
 
+// What each layer occupies, and what belongs to none: everything that a placement moves about.
+struct LayerMemory {
+  std::vector<Bytes> weights;  // without routed experts
+  std::vector<Bytes> experts;  // routed experts
+  std::vector<Bytes> cache;
+  Bytes embedding;
+  Bytes output;                // output projection (the embedding again where they are tied), norm and what else
+  bool tied = false;
+};
+LayerMemory layer_memory(const Workload& workload, const CacheRequest& request, const AllocationRules& rules);
+
 struct MemoryRequest {
   CacheRequest cache;
-  UsableRequest usable;
+  UsableRequest usable;                // of each device
   std::optional<Bytes> host_capacity;  // of a discrete GPU's host; absent: not checked
   bool fused_attention = true;
+  Placement placement;
 };
 
-// The pools of a single executor: one for unified machines and CPUs, device and host for discrete GPUs.
-std::vector<MemoryPool> memory_pools(const Workload& workload, const Device& device, const Stack& stack, const MemoryRequest& request);
+// The pools: one for a unified machine or a CPU; for discrete GPUs each device and the host.
+std::vector<MemoryPool> memory_pools(const LayerMemory& layers, const Architecture& architecture, const Device& device,
+                                     const Stack& stack, const MemoryRequest& request);
 
 }  // namespace silicast

@@ -46,28 +46,6 @@ StepGraph divided(StepGraph graph, int devices) {
   return graph;
 }
 
-struct WeightBytes {
-  double dense = 0;
-  double experts = 0;
-  double count = 0, used = 0;
-};
-
-WeightBytes weights_of(const StepGraph& graph, const TypeTable& types) {
-  WeightBytes bytes;
-  for (const Op& op : graph.ops) {
-    if (op.kind != OpKind::matmul && op.kind != OpKind::expert_matmul) continue;
-    const double matrix = types.row_bytes(op.matmul.in, op.matmul.type).value() * static_cast<double>(op.matmul.out) * op.layers;
-    if (op.kind == OpKind::matmul) {
-      bytes.dense += matrix;
-    } else {
-      bytes.experts += matrix * static_cast<double>(op.matmul.experts);
-      bytes.count = static_cast<double>(op.matmul.experts);
-      bytes.used = static_cast<double>(op.matmul.used);
-    }
-  }
-  return bytes;
-}
-
 // Hand-overs of a step: to the device after the host's layers, and twice for every layer whose experts are elsewhere.
 double hand_overs(const Placement& placement) {
   const int expert_layers = std::max(0, placement.host_expert_layers - placement.host_layers);
@@ -78,8 +56,28 @@ constexpr double activation_bytes = 4;  // F32 at the boundary
 
 }  // namespace
 
+double PlacedStep::Weights::touched(double tokens) const noexcept {
+  return count > 0 ? dense + experts * expected_distinct_experts(count, used, tokens) / count : dense;
+}
+
+PlacedStep::Weights PlacedStep::weights_of(const StepGraph& graph, const TypeTable& types) {
+  Weights weights;
+  for (const Op& op : graph.ops) {
+    if (op.kind != OpKind::matmul && op.kind != OpKind::expert_matmul) continue;
+    const double matrix = types.row_bytes(op.matmul.in, op.matmul.type).value() * static_cast<double>(op.matmul.out) * op.layers;
+    if (op.kind == OpKind::matmul) {
+      weights.dense += matrix;
+    } else {
+      weights.count = static_cast<double>(op.matmul.experts);
+      weights.used = static_cast<double>(op.matmul.used);
+      weights.experts += matrix * weights.count;
+    }
+  }
+  return weights;
+}
+
 PlacedStep::PlacedStep(const StepGraph& graph, const Workload& workload, const MachineExecutors& machine, const Placement& placement)
-    : machine_(machine), split_(placement.split) {
+    : machine_(machine), split_(placement.split), paged_bytes_(placement.paged.value()) {
   hidden_bytes_ = static_cast<double>(workload.architecture.hidden) * activation_bytes;
   layers_ = static_cast<double>(workload.architecture.layers.size());
   if (placement.split == Split::layer) {
@@ -96,35 +94,42 @@ PlacedStep::PlacedStep(const StepGraph& graph, const Workload& workload, const M
     const StepGraph part = part_of(graph, [&](const Op& op, int layer) { return !on_host(placement, op, layer); });
     devices_.emplace_back(divided(part, machine.devices), workload, machine.device);
   }
+  if (paged_bytes_ > 0) paged_from_ = weights_of(graph, *workload.type_table);
   if (!placement.uses_host()) return;
   ensure(machine.host.has_value(), "a placement on a host needs one");
   const StepGraph part = part_of(graph, [&](const Op& op, int layer) { return on_host(placement, op, layer); });
-  const WeightBytes bytes = weights_of(part, *workload.type_table);
-  host_ = HostPart{StepEvaluator(part, workload, *machine.host), StepEvaluator(part, workload, machine.device), bytes.dense,
-                   bytes.experts, bytes.count, bytes.used, hand_overs(placement)};
+  const Weights weights = weights_of(part, *workload.type_table);
+  paged_from_ = weights;
+  host_ = HostPart{StepEvaluator(part, workload, *machine.host), StepEvaluator(part, workload, machine.device), weights, hand_overs(placement)};
 }
 
-double PlacedStep::hand_over_seconds(const StepShape& shape) const noexcept {
-  return hidden_bytes_ * shape.tokens() / machine_.links.host.value() + machine_.links.host_latency.value();
+bool PlacedStep::streams(const StepShape& shape) const noexcept {
+  return machine_.stream_batch > 0 && shape.tokens() >= machine_.stream_batch;
 }
 
-void PlacedStep::add_link(StepCost& cost, double seconds) const noexcept {
+void PlacedStep::add_link(StepCost& cost, double seconds, double bytes) noexcept {
   cost.seconds += Seconds(seconds);
+  cost.link_bytes += Bytes(bytes);
   cost.busy[static_cast<std::size_t>(Resource::link)] += seconds;
   cost.bound[static_cast<std::size_t>(Resource::link)] += seconds;
 }
 
 StepCost PlacedStep::host_cost(const StepShape& shape) const noexcept {
-  if (!host_) return {};
-  const bool streams = machine_.stream_batch > 0 && shape.tokens() >= machine_.stream_batch;
-  StepCost cost = (streams ? host_->on_device : host_->on_host)(shape);
-  if (!streams) {
-    add_link(cost, host_->hand_overs * hand_over_seconds(shape));
+  StepCost cost;
+  if (paged_bytes_ > 0) {
+    const double paged = std::min(1.0, paged_bytes_ / paged_from_.total()) * paged_from_.touched(shape.tokens());
+    add_link(cost, paged / machine_.links.storage.value(), paged);
+  }
+  if (!host_) return cost;
+  const bool streaming = streams(shape);
+  cost += (streaming ? host_->on_device : host_->on_host)(shape);
+  const double latency = streaming ? 0 : host_->hand_overs * machine_.links.host_latency.value();
+  if (machine_.host_shares_memory) {
+    add_link(cost, latency, 0);
     return cost;
   }
-  // Only the experts that the micro-batch touches are copied.
-  const double touched = host_->experts > 0 ? expected_distinct_experts(host_->experts, host_->used, shape.tokens()) / host_->experts : 0;
-  add_link(cost, (host_->dense_bytes + host_->expert_bytes * touched) / machine_.links.host.value());
+  const double bytes = streaming ? host_->weights.touched(shape.tokens()) : host_->hand_overs * hidden_bytes_ * shape.tokens();
+  add_link(cost, latency + bytes / machine_.links.host.value(), bytes);
   return cost;
 }
 
@@ -132,20 +137,21 @@ StepCost PlacedStep::operator()(const StepShape& shape) const noexcept {
   StepCost cost = host_cost(shape);
   for (const StepEvaluator& device : devices_) cost += device(shape);
   const double boundary = hidden_bytes_ * shape.tokens();
+  const Links& links = machine_.links;
   if (split_ == Split::layer) {
     const double boundaries = static_cast<double>(devices_.size()) - 1;
-    if (boundaries > 0) add_link(cost, boundaries * (boundary / machine_.links.peer.value() + machine_.links.peer_latency.value()));
+    if (boundaries > 0) add_link(cost, boundaries * (boundary / links.peer.value() + links.peer_latency.value()), boundaries * boundary);
   } else {
-    // Two all-reduces a layer, in a ring: each device sends 2 (G-1)/G of the data in 2 (G-1) steps.
+    // Two all-reduces a layer, in a ring: each device sends 2 (G-1)/G of the data in 2 (G-1) messages.
     const double g = machine_.devices;
-    const double ring_bytes = 2 * (g - 1) / g * boundary / machine_.links.peer.value();
-    add_link(cost, 2 * layers_ * (ring_bytes + 2 * (g - 1) * machine_.links.peer_latency.value()));
+    const double bytes = 2 * layers_ * 2 * (g - 1) / g * boundary;
+    add_link(cost, bytes / links.peer.value() + 2 * layers_ * 2 * (g - 1) * links.peer_latency.value(), bytes);
   }
   return cost;
 }
 
 Seconds PlacedStep::seconds(const StepShape& shape) const noexcept {
-  return !host_ && devices_.size() == 1 && split_ == Split::layer ? devices_.front().seconds(shape) : (*this)(shape).seconds;
+  return !host_ && paged_bytes_ == 0 && devices_.size() == 1 && split_ == Split::layer ? devices_.front().seconds(shape) : (*this)(shape).seconds;
 }
 
 StepCost PlacedStep::slowest_stage(const StepShape& shape) const noexcept {
@@ -160,10 +166,7 @@ std::vector<StepEvaluator::OpCost> PlacedStep::per_op(const StepShape& shape) co
   const auto append = [&](const StepEvaluator& part) {
     for (const auto& op : part.per_op(shape)) ops.push_back(op);
   };
-  if (host_) {
-    const bool streams = machine_.stream_batch > 0 && shape.tokens() >= machine_.stream_batch;
-    append(streams ? host_->on_device : host_->on_host);
-  }
+  if (host_) append(streams(shape) ? host_->on_device : host_->on_host);
   for (const StepEvaluator& device : devices_) append(device);
   return ops;
 }

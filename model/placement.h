@@ -26,9 +26,11 @@ struct Placement {
   int host_layers = 0;         // the first so many layers, with their cache
   int host_expert_layers = 0;  // the routed experts of the first so many layers
   bool host_output = false;
-  std::vector<int> device_layers;  // layer split: layers of each device, in order; one entry for one device
+  Bytes paged;                 // of the host's weights that do not fit its memory
+  std::vector<int> device_layers;  // layers of each device, in order; in a row or tensor split all layers, divided
   Split split = Split::layer;
 
+  [[nodiscard]] std::size_t devices() const { return device_layers.size(); }
   [[nodiscard]] bool uses_host() const { return host_layers > 0 || host_expert_layers > 0 || host_output; }
   // As --gpu-layers counts them.
   [[nodiscard]] int gpu_layers(int layers) const { return layers - host_layers + (host_output ? 0 : 1); }
@@ -40,6 +42,7 @@ struct Links {
   Seconds host_latency;     // of a hand-over between host and device: copy, synchronization
   BytesPerSecond peer;      // between two devices, one direction
   Seconds peer_latency;
+  BytesPerSecond storage;   // of weights beyond the host's memory, read at every step
 };
 
 struct MachineExecutors {
@@ -47,12 +50,14 @@ struct MachineExecutors {
   int devices = 1;
   std::optional<Executor> host;  // absent: nothing can be placed there
   Links links;
+  bool host_shares_memory = false;  // unified: weights are where both reach them, nothing is copied
   double stream_batch = 0;       // tokens from which host weights are copied to the device instead of computed there; 0: never
 };
 
 // The step of a placed model: each part evaluated where it runs, hand-overs and streamed weights on the links.
 class PlacedStep {
  public:
+  PlacedStep() = default;  // nothing to do: takes no time
   PlacedStep(const StepGraph& graph, const Workload& workload, const MachineExecutors& machine, const Placement& placement);
 
   [[nodiscard]] StepCost operator()(const StepShape& shape) const noexcept;
@@ -63,22 +68,31 @@ class PlacedStep {
   [[nodiscard]] std::vector<StepEvaluator::OpCost> per_op(const StepShape& shape) const;
 
  private:
+  // Weights that a step reads: all dense ones, of the experts those that its tokens choose.
+  struct Weights {
+    double dense = 0, experts = 0;  // bytes
+    double count = 0, used = 0;     // of experts
+
+    [[nodiscard]] double total() const { return dense + experts; }
+    [[nodiscard]] double touched(double tokens) const noexcept;
+  };
+  static Weights weights_of(const StepGraph& graph, const TypeTable& types);
   struct HostPart {
     StepEvaluator on_host;
-    StepEvaluator on_device;         // the same operations, weights streamed
-    double dense_bytes = 0;          // of weights that every step touches
-    double expert_bytes = 0;         // of all experts
-    double experts = 0, used = 0;
-    double hand_overs = 0;           // per step
+    StepEvaluator on_device;  // the same operations, weights streamed
+    Weights weights;
+    double hand_overs = 0;    // per step
   };
-  [[nodiscard]] double hand_over_seconds(const StepShape& shape) const noexcept;
+  [[nodiscard]] bool streams(const StepShape& shape) const noexcept;
   [[nodiscard]] StepCost host_cost(const StepShape& shape) const noexcept;
-  void add_link(StepCost& cost, double seconds) const noexcept;
+  static void add_link(StepCost& cost, double seconds, double bytes) noexcept;
 
   std::vector<StepEvaluator> devices_;  // a stage each
   std::optional<HostPart> host_;
   MachineExecutors machine_;
   Split split_ = Split::layer;
+  double paged_bytes_ = 0;
+  Weights paged_from_;             // the weights of which some are paged
   double hidden_bytes_ = 0;        // of one token's activation at a boundary
   double layers_ = 0;
 };

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "model/feasibility.h"
+#include "model/machine.h"
 #include "model/prediction.h"
 
 namespace silicast {
@@ -19,14 +20,6 @@ Interval around(double value, double log_scale) {
 }
 
 std::int64_t ubatch_of(const Compiled& c) { return c.query.ubatch.value_or(c.stack->ubatch); }
-
-CacheRequest cache_request(const Compiled& c) {
-  return {.context = static_cast<double>(c.query.depth + c.query.prompt + c.query.gen),
-          .sequences = static_cast<double>(c.query.concurrency),
-          .key_type = c.executor.key_type,
-          .value_type = c.executor.value_type,
-          .ubatch = static_cast<double>(ubatch_of(c))};
-}
 
 std::optional<Quality> quality_of(const Compiled& c) {
   if (!c.scheme) return std::nullopt;
@@ -76,9 +69,27 @@ void resolve(Prediction& p, const Compiled& c, Bytes capacity) {
   q.bits_per_weight = c.workload->bits_per_weight();
   for (const Tensor& tensor : c.workload->tensors) q.parameters += tensor.elements();
   q.active_parameters = active_parameter_count(c.workload->architecture);
-  q.flash_attention = c.executor.fused_attention;
+  q.flash_attention = c.machine.device.fused_attention;
   q.ubatch = ubatch_of(c);
+  q.devices = c.machine.devices;
+  if (c.host && c.device->device_class == DeviceClass::discrete) q.host_name = c.host->name;
+  q.interconnect = c.interconnect;
+  const int layers = static_cast<int>(c.workload->architecture.layers.size());
+  q.placement = describe(c.placement, layers);
+  q.gpu_layers = c.placement.gpu_layers(layers);
   q.files = c.files;
+}
+
+// Micro-batches follow each other through the devices: the first one passes all of them, each further one waits for the
+// slowest.
+void pipeline(StepCost& total, const PlacedStep& evaluator, const Query& query, double ubatch, double steps) {
+  const double tokens = std::min(ubatch, static_cast<double>(query.prompt));
+  const StepShape middle{.new_tokens = tokens, .depth = static_cast<double>(query.depth) + (static_cast<double>(query.prompt) - tokens) / 2};
+  const double serial = evaluator(middle).seconds.value() * steps;
+  const double pipelined = evaluator(middle).seconds.value() + (steps - 1) * evaluator.slowest_stage(middle).seconds.value();
+  const double ratio = std::min(1.0, pipelined / serial);
+  total.seconds *= ratio;
+  for (double& seconds : total.bound) seconds *= ratio;
 }
 
 // What the reader should know that the figures rest on.
@@ -98,7 +109,7 @@ Bytes Prediction::total_bytes() const {
   return total;
 }
 
-StepCost prefill_cost(const StepEvaluator& evaluator, const Query& query, std::int64_t ubatch) {
+StepCost prefill_cost(const PlacedStep& evaluator, const Query& query, std::int64_t ubatch) {
   StepCost total;
   const std::int64_t together = std::max<std::int64_t>(1, ubatch / std::max<std::int64_t>(query.prompt, 1));
   if (together > 1 && query.concurrency > 1) {
@@ -122,10 +133,12 @@ StepCost prefill_cost(const StepEvaluator& evaluator, const Query& query, std::i
   if (rest > 0)
     total += evaluator({.new_tokens = static_cast<double>(rest), .depth = static_cast<double>(query.depth + whole * ubatch)});
   total *= static_cast<double>(query.concurrency);
+  const double steps = std::ceil(static_cast<double>(query.prompt) / static_cast<double>(ubatch)) * static_cast<double>(query.concurrency);
+  if (evaluator.stages() > 1 && steps > 1) pipeline(total, evaluator, query, static_cast<double>(ubatch), steps);
   return total;
 }
 
-StepCost mean_decode_cost(const StepEvaluator& evaluator, const Query& query) {
+StepCost mean_decode_cost(const PlacedStep& evaluator, const Query& query) {
   // Midpoint rule: exact for what is linear in the depth; cache padding makes steps of 256 tokens at most.
   constexpr std::int64_t most_samples = 8;
   const std::int64_t samples = std::min(query.gen, most_samples);
@@ -139,15 +152,27 @@ StepCost mean_decode_cost(const StepEvaluator& evaluator, const Query& query) {
   return total;
 }
 
+MemoryRequest memory_request(const Compiled& c) {
+  MemoryRequest request;
+  request.cache = {.context = static_cast<double>(c.query.depth + c.query.prompt + c.query.gen),
+                   .sequences = static_cast<double>(c.query.concurrency),
+                   .key_type = c.machine.device.key_type,
+                   .value_type = c.machine.device.value_type,
+                   .ubatch = static_cast<double>(ubatch_of(c))};
+  request.usable = {memory_capacity(*c.device, c.query), c.query.os, c.query.wired_limit};
+  if (c.host && c.device->device_class == DeviceClass::discrete) request.host_capacity = host_capacity(*c.host, c.query);
+  request.fused_attention = c.machine.device.fused_attention;
+  request.placement = c.placement;
+  return request;
+}
+
 Prediction predict(const Compiled& c, const Database& database) {
   Prediction p;
   const Bytes capacity = memory_capacity(*c.device, c.query);
   resolve(p, c, capacity);
   p.file_bytes = c.workload->tensor_bytes();
-  const MemoryRequest request{.cache = cache_request(c),
-                              .usable = {capacity, c.query.os, c.query.wired_limit},
-                              .fused_attention = c.executor.fused_attention};
-  p.pools = memory_pools(*c.workload, *c.device, *c.stack, request);
+  const MemoryRequest request = memory_request(c);
+  p.pools = memory_pools(c.layers, c.workload->architecture, *c.device, *c.stack, request);
   p.limiting = limiting_memory(c, p.pools, request, database);
   p.feasible = p.limiting.empty();
   p.quality = quality_of(c);

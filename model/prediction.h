@@ -10,16 +10,28 @@
 #include "base/quantity.h"
 #include "model/database.h"
 #include "model/memory.h"
+#include "model/placement.h"
 #include "model/step_cost.h"
 
 namespace silicast {
 
 enum class FlashAttention { automatic, on, off };
 
+// Where layers are wanted; counted as llama.cpp's --gpu-layers counts them (the output is one more layer).
+struct Offload {
+  enum class Layers { all, count, automatic };
+  Layers layers = Layers::all;
+  std::int64_t gpu_layers = 0;       // with Layers::count
+  std::int64_t cpu_moe_layers = 0;   // routed experts of the first so many layers stay on the host
+  bool for_ttft = false;             // what `automatic` makes fast: the first token, or decoding
+
+  [[nodiscard]] bool wants_host() const { return layers != Layers::all || cpu_moe_layers > 0; }
+};
+
 struct Query {
   std::string model;   // catalogue name, model or workload YAML, config.json, GGUF
   std::string quant;   // empty: the file's own, or the stack's usual one
-  std::string device;
+  std::string device;  // NAME, or NAMExN for several
   std::string stack;   // empty: the device's usual one that reads the quantization's format
   std::optional<Bytes> memory;       // one of the device's options; absent: the largest
   std::int64_t prompt = 512;
@@ -34,6 +46,14 @@ struct Query {
   std::string os;                       // release that decides the usable share of unified memory
   std::optional<Bytes> wired_limit;     // overrides that share
   std::vector<FieldOverride> overrides; // what-if on any hardware field
+  std::string host;                     // the machine around a discrete GPU; empty: nothing can be placed there
+  std::optional<Bytes> host_memory;     // one of its options; absent: the largest
+  std::optional<Pcie> pcie;             // between them; absent: the lesser of the two slots
+  bool mapped = true;                   // weights on the host are the page cache of the file: copies are not pinned
+  Offload offload;
+  Split split = Split::layer;
+  std::vector<double> device_shares;    // of an uneven layer split; empty: even
+  std::string interconnect;             // between devices; empty: NVLink, Thunderbolt or PCIe, what they have
 };
 
 // An 80 % interval.
@@ -74,6 +94,11 @@ struct ResolvedQuery {
   std::int64_t active_parameters = 0;
   bool flash_attention = true;
   std::int64_t ubatch = 512;
+  int devices = 1;
+  std::string host_name;       // empty: none
+  std::string interconnect;    // of several devices
+  std::string placement;       // in words, empty where all is on one device
+  std::int64_t gpu_layers = 0; // as llama.cpp counts them
   std::vector<std::pair<std::string, std::string>> files;  // of the user: path, hash of what was read
 };
 
@@ -102,8 +127,13 @@ struct Compiled {
   std::shared_ptr<const Stack> stack;
   std::shared_ptr<const Workload> workload;
   std::shared_ptr<const QuantScheme> scheme;  // null where a file brought its own types
-  Executor executor;
-  StepEvaluator evaluator;
+  std::shared_ptr<const Device> host;       // of a discrete GPU; null: none
+  std::shared_ptr<const Stack> host_stack;  // null: nothing can run there
+  std::string interconnect;                 // of several devices
+  MachineExecutors machine;
+  LayerMemory layers;
+  Placement placement;
+  PlacedStep evaluator;
   std::vector<std::pair<std::string, std::string>> files;
 };
 
@@ -112,9 +142,12 @@ Compiled compile(const Query& query, const Database& database);
 Prediction predict(const Compiled& compiled, const Database& database);
 Prediction predict(const Query& query, const Database& database);
 
+// The memory question of a compiled query; `placement` and capacity can be changed to ask another.
+MemoryRequest memory_request(const Compiled& compiled);
+
 // The time to process `prompt` tokens of each sequence in micro-batches, from the depth on.
-StepCost prefill_cost(const StepEvaluator& evaluator, const Query& query, std::int64_t ubatch);
+StepCost prefill_cost(const PlacedStep& evaluator, const Query& query, std::int64_t ubatch);
 // The mean step over the generated tokens, from the depth on (prompt included).
-StepCost mean_decode_cost(const StepEvaluator& evaluator, const Query& query);
+StepCost mean_decode_cost(const PlacedStep& evaluator, const Query& query);
 
 }  // namespace silicast

@@ -121,6 +121,17 @@ AllocationRules read_allocation(const Section& section) {
   return rules;
 }
 
+OffloadRules read_offload(const Section& section) {
+  OffloadRules rules;
+  rules.host_stack = section.text("host_stack");
+  rules.stream_batch = section.optional_number("stream_batch", 1, most_columns).value_or(0);
+  rules.pinned_share = section.share("pinned_share", 1);
+  rules.pageable_share = section.share("pageable_share", rules.pinned_share);
+  rules.hand_over = section.quantity<Seconds>("hand_over");
+  section.finish();
+  return rules;
+}
+
 void read_overheads(const Section& section, Stack& stack) {
   stack.overheads.kernel = section.quantity<Seconds>("kernel");
   stack.overheads.step = section.optional_quantity<Seconds>("step").value_or(Seconds(0));
@@ -182,6 +193,8 @@ Stack read_stack(const Entry& entry, const TypeTable& types) {
   stack.activation_bytes = static_cast<double>(root.count_or("activation_bytes", 4, 1, 8));
   stack.ubatch = root.count_or("ubatch", 512, 1, 1 << 20);
   stack.allocation = read_allocation(root.required_section("allocation"));
+  if (const auto offload = root.section("offload")) stack.offload = read_offload(*offload);
+  stack.tensor_split = root.flag("tensor_split", false);
   root.finish();
   return stack;
 }

@@ -84,6 +84,15 @@ struct Overheads {
   Seconds request;  // before the first step of a request
 };
 
+// How a stack runs what does not fit the device. Absent: it does not.
+struct OffloadRules {
+  std::string host_stack;      // that runs the layers on the CPU
+  double stream_batch = 0;     // tokens from which their weights are copied to the device and multiplied there
+  double pinned_share = 1;     // of PCIe that copies from page-locked memory reach
+  double pageable_share = 1;   // likewise from the page cache of the mapped file
+  Seconds hand_over;           // of one split of the graph: copy of activations and synchronization
+};
+
 struct Stack {
   std::string id;
   std::string name;
@@ -104,6 +113,8 @@ struct Stack {
   double activation_bytes = 4;  // of an activation value between operations
   std::int64_t ubatch = 512;
   AllocationRules allocation;
+  std::optional<OffloadRules> offload;
+  bool tensor_split = false;  // can divide every layer over several devices
 
   [[nodiscard]] Seconds kernel_overhead(std::string_view architecture) const;
 };

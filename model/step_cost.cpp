@@ -61,8 +61,10 @@ double StepCost::utilization(Resource resource) const {
 StepCost& StepCost::operator+=(const StepCost& other) {
   seconds += other.seconds;
   dram_bytes += other.dram_bytes;
+  cache_bytes += other.cache_bytes;
   link_bytes += other.link_bytes;
   operations += other.operations;
+  matrix_operations += other.matrix_operations;
   instructions += other.instructions;
   for (std::size_t i = 0; i < resource_count; ++i) busy[i] += other.busy[i], bound[i] += other.bound[i];
   return *this;
@@ -71,8 +73,10 @@ StepCost& StepCost::operator+=(const StepCost& other) {
 StepCost& StepCost::operator*=(double factor) {
   seconds *= factor;
   dram_bytes *= factor;
+  cache_bytes *= factor;
   link_bytes *= factor;
   operations *= factor;
+  matrix_operations *= factor;
   instructions *= factor;
   for (std::size_t i = 0; i < resource_count; ++i) busy[i] *= factor, bound[i] *= factor;
   return *this;
@@ -176,6 +180,7 @@ StepEvaluator::Matmul StepEvaluator::compile_kernel(const MatmulKernel& kernel, 
       m.unit_seconds_per_column += row_tiles * kernel.tile_rows * in / weights_per_scale * unpack_cost(type).scaling / lanes_per_second;
     }
     m.shares_vector_units = !is_matrix(*unit) || p.matrix_on_vector_units;
+    m.on_matrix_units = is_matrix(*unit);
     if (!kernel.split_k) m.row_tiles_per_core = row_tiles / p.cores;
   }
   if (kernel.unpacks_to_memory && type.block > 1) {
@@ -194,6 +199,7 @@ void StepEvaluator::charge_activations(Cost& cost, double bytes) const noexcept 
     cost.dram_bytes += bytes;
   } else {
     cost.cache += bytes * cache_seconds_per_byte_;
+    cost.cache_bytes += bytes;
   }
 }
 
@@ -206,6 +212,7 @@ StepEvaluator::Cost StepEvaluator::matmul_cost(const Compiled& compiled, const S
   Cost cost;
   cost.kernel = m->kernel;
   cost.shares_vector_units = m->shares_vector_units;
+  cost.on_matrix_units = m->on_matrix_units;
   cost.launch = m->launch_seconds;
   double share = 1;              // of the weights that are touched
   double per_matrix = columns;   // columns that each touched matrix multiplies
@@ -218,7 +225,7 @@ StepEvaluator::Cost StepEvaluator::matmul_cost(const Compiled& compiled, const S
   }
   cost.dram = m->weight_seconds * share;
   cost.dram_bytes = m->weight_bytes * share;
-  if (weights_stay_cached_) cost.cache = cost.dram, cost.dram = 0, cost.dram_bytes = 0;
+  if (weights_stay_cached_) cost.cache = cost.dram, cost.dram = 0, cost.cache_bytes = cost.dram_bytes, cost.dram_bytes = 0;
   charge_activations(cost, m->activation_bytes_per_column * routed);
   const double passes = std::isinf(m->unpack_every) ? 1 : std::ceil(per_matrix / m->unpack_every);
   cost.dequant = m->unpack_seconds * share * passes;
@@ -264,10 +271,13 @@ StepEvaluator::Cost StepEvaluator::attention_cost(const Compiled& compiled, cons
   const Unit* unit = first_present(kernel->units, executor_.processor);
   const double peak = unit != nullptr ? executor_.processor.peak(*unit).value() : 1 / vector_seconds_per_flop_;
   const double arithmetic = flops / (peak * kernel->unit_share);
-  if (unit != nullptr && is_matrix(*unit))
-    cost.matrix = arithmetic, cost.shares_vector_units = executor_.processor.matrix_on_vector_units;
-  else
+  if (unit != nullptr && is_matrix(*unit)) {
+    cost.matrix = arithmetic;
+    cost.shares_vector_units = executor_.processor.matrix_on_vector_units;
+    cost.on_matrix_units = true;
+  } else {
     cost.alu = arithmetic;
+  }
   if (kernel->keeps_scores) {
     constexpr double passes = 4;  // scores written, read and written by softmax, read for the weighted sum
     charge_activations(cost, passes * executor_.stack->activation_bytes * static_cast<double>(a.heads) * cells * shape.tokens());
@@ -323,7 +333,9 @@ void StepEvaluator::add(StepCost& sum, const Cost& c, double times) noexcept {
   const double seconds = total(c) * times;
   sum.seconds += Seconds(seconds);
   sum.dram_bytes += Bytes(c.dram_bytes * times);
+  sum.cache_bytes += Bytes(c.cache_bytes * times);
   sum.operations += Flops(c.operations * times);
+  if (c.on_matrix_units) sum.matrix_operations += Flops(c.operations * times);
   sum.instructions += Flops(c.instructions * times);
   const ResourceTimes busy{c.dram, c.matrix, c.dequant, c.alu, c.cache, 0, c.launch};
   std::size_t largest = 0;
@@ -361,7 +373,7 @@ std::vector<StepEvaluator::OpCost> StepEvaluator::per_op(const StepShape& shape)
   std::vector<OpCost> result;
   for (const Compiled& compiled : ops_) {
     const Cost cost = cost_of(compiled, shape);
-    OpCost op{.op = &compiled.op, .kernel = cost.kernel};
+    OpCost op{.op = &compiled.op, .kernel = cost.kernel, .executor = &executor_};
     add(op.cost, cost, compiled.op.layers);
     result.push_back(op);
   }

@@ -47,8 +47,10 @@ struct StepCost {
   ResourceTimes busy{};   // how long each resource works
   ResourceTimes bound{};  // the step's time, divided by what bounds each operation
   Bytes dram_bytes;
+  Bytes cache_bytes;      // activations, or weights, that stay in a cache between two uses
   Bytes link_bytes;
   Flops operations;       // multiplications and additions, padding of tiles not counted
+  Flops matrix_operations;  // those of them that matrix units execute
   Flops instructions;     // of unpacking
 
   [[nodiscard]] Resource bottleneck() const;
@@ -81,6 +83,7 @@ class StepEvaluator {
     const Op* op = nullptr;  // of the distinct operations; `layers` counts all its occurrences
     StepCost cost;           // of all occurrences
     std::string_view kernel;
+    const Executor* executor = nullptr;  // where it runs
   };
   [[nodiscard]] std::vector<OpCost> per_op(const StepShape& shape) const;
 
@@ -99,6 +102,7 @@ class StepEvaluator {
     double tile_columns = 1;
     double row_tiles_per_core = 0;  // 0: no wave quantization
     bool shares_vector_units = false;
+    bool on_matrix_units = false;
     double launch_seconds = 0;
   };
   struct Compiled {
@@ -108,8 +112,9 @@ class StepEvaluator {
   };
   struct Cost {
     double dram = 0, matrix = 0, dequant = 0, alu = 0, cache = 0, launch = 0;
-    double dram_bytes = 0, operations = 0, instructions = 0;
+    double dram_bytes = 0, cache_bytes = 0, operations = 0, instructions = 0;
     bool shares_vector_units = false;
+    bool on_matrix_units = false;
     std::string_view kernel;
   };
 

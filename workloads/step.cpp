@@ -318,34 +318,4 @@ double mean_attended(double new_tokens, double depth, double window) {
   return (below * (depth + (below + 1) / 2) + (n - below) * window) / n;
 }
 
-CacheShape cache_shape(const Architecture& a) {
-  CacheShape shape;
-  for (const int kind : a.layers) {
-    const Layer& layer = a.kinds[static_cast<std::size_t>(kind)];
-    if (const auto* grouped = std::get_if<GroupedAttention>(&layer.mixer)) {
-      if (grouped->shared_kv) continue;
-      const std::int64_t keys = grouped->kv_heads * grouped->key_dim;
-      const std::int64_t values = grouped->kv_heads * grouped->value_dim;
-      ++shape.cached_layers;
-      if (grouped->window == 0) {
-        shape.full_key_values += keys;
-        shape.full_value_values += values;
-        continue;
-      }
-      auto at = std::find_if(shape.windowed.begin(), shape.windowed.end(),
-                             [&](const CacheShape::Windowed& x) { return x.window == grouped->window; });
-      if (at == shape.windowed.end()) at = shape.windowed.insert(at, {grouped->window, 0, 0});
-      at->key_values += keys;
-      at->value_values += values;
-    } else if (const auto* latent = std::get_if<LatentAttention>(&layer.mixer)) {
-      ++shape.cached_layers;
-      shape.full_key_values += latent->kv_lora_rank + latent->qk_rope_dim;
-    } else if (const auto* delta = std::get_if<GatedDeltaNet>(&layer.mixer)) {
-      shape.recurrent_values += delta->value_heads * delta->key_dim * delta->value_dim +
-                                (delta->convolution - 1) * (2 * delta->key_heads * delta->key_dim + delta->value_heads * delta->value_dim);
-    }
-  }
-  return shape;
-}
-
 }  // namespace silicast

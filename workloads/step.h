@@ -106,19 +106,4 @@ double expected_distinct_experts(double experts, double used, double tokens);
 // Tokens of the cache that a query reads, averaged over the new tokens at the depth: causal, capped by the window.
 double mean_attended(double new_tokens, double depth, double window);
 
-// What a step's cache holds per token and per sequence.
-struct CacheShape {
-  std::int64_t full_key_values = 0;    // values per token of layers without window
-  std::int64_t full_value_values = 0;
-  std::int64_t recurrent_values = 0;   // per sequence: states of linear attention, F32
-  struct Windowed {
-    std::int64_t window = 0;
-    std::int64_t key_values = 0;       // values per token of all layers with that window
-    std::int64_t value_values = 0;
-  };
-  std::vector<Windowed> windowed;
-  int cached_layers = 0;
-};
-CacheShape cache_shape(const Architecture& architecture);
-
 }  // namespace silicast

@@ -51,7 +51,7 @@ TEST(KvCache, MatchesLoggedSizes) {
   const TypeTable& types = *database().types();
   const auto stack = database().stack("llama.cpp-cuda");
   const auto bytes = [&](const char* model, double context) {
-    return kv_cache_bytes(cache_shape(*database().architecture(model)),
+    return kv_cache_bytes(*database().architecture(model),
                           {.context = context, .sequences = 1, .key_type = types.at("F16"), .value_type = types.at("F16")},
                           stack->allocation, types);
   };
@@ -65,18 +65,21 @@ TEST(KvCache, MatchesLoggedSizes) {
 TEST(KvCache, QuantizedAndWindowedCachesShrink) {
   const TypeTable& types = *database().types();
   const auto stack = database().stack("llama.cpp-cuda");
-  const CacheShape llama = cache_shape(*database().architecture("llama-3-8b"));
-  const auto with = [&](const CacheShape& shape, const char* type, double context, double sequences) {
-    return kv_cache_bytes(shape, {.context = context, .sequences = sequences, .key_type = types.at(type), .value_type = types.at(type)},
+  const auto with = [&](const char* model, const char* type, double context, double sequences) {
+    return kv_cache_bytes(*database().architecture(model),
+                          {.context = context, .sequences = sequences, .key_type = types.at(type), .value_type = types.at(type)},
                           stack->allocation, types);
   };
   // Q8_0 stores 32 values in 34 bytes, Q4_0 in 18.
-  EXPECT_EQ(with(llama, "Q8_0", 8192, 1), 1024_MiB * (34.0 / 64));
-  EXPECT_EQ(with(llama, "Q4_0", 8192, 1), 1024_MiB * (18.0 / 64));
-  EXPECT_EQ(with(llama, "F16", 8192, 4), 4096_MiB);
+  EXPECT_EQ(with("llama-3-8b", "Q8_0", 8192, 1), 1024_MiB * (34.0 / 64));
+  EXPECT_EQ(with("llama-3-8b", "Q4_0", 8192, 1), 1024_MiB * (18.0 / 64));
+  EXPECT_EQ(with("llama-3-8b", "F16", 8192, 4), 4096_MiB);
   // gpt-oss-20b: 12 full layers of 8 x 64 keys and values; 12 windowed ones that keep pad256(128 + 512) = 768 tokens.
-  const CacheShape oss = cache_shape(*database().architecture("gpt-oss-20b"));
-  EXPECT_EQ(with(oss, "F16", 8192, 1), Bytes(12.0 * 2 * 512 * 2 * (8192 + 768)));
+  EXPECT_EQ(with("gpt-oss-20b", "F16", 8192, 1), Bytes(12.0 * 2 * 512 * 2 * (8192 + 768)));
+  // DeepSeek-V3: 61 layers of 576 values, the value a view of the key.
+  EXPECT_EQ(with("deepseek-v3", "F16", 4096, 1), Bytes(61.0 * 576 * 2 * 4096));
+  // Qwen3-Next: 12 full layers of 2 x 2 x 256, and 36 states of 32 x 128 x 128 with a convolution of 3 x 8192, F32.
+  EXPECT_EQ(with("qwen3-next-80b-a3b", "F16", 4096, 1), Bytes(12.0 * 2 * 2 * 256 * 2 * 4096 + 36.0 * (32 * 128 * 128 + 3 * 8192) * 4));
 }
 
 TEST(Weights, StayWhereLlamaCppPutsThem) {
@@ -84,8 +87,10 @@ TEST(Weights, StayWhereLlamaCppPutsThem) {
   const Workload w = make_workload(*database().architecture("llama-3-8b"), *database().quant("Q4_K_M"), {}, database().types());
   const auto device = database().device("rtx-4090");
   const TypeId f16 = database().types()->at("F16");
-  const auto pools = memory_pools(w, *device, *database().stack("llama.cpp-cuda"),
-                                  {.cache = {.context = 8192, .key_type = f16, .value_type = f16}, .usable = {.capacity = 24_GiB}});
+  const auto stack = database().stack("llama.cpp-cuda");
+  const CacheRequest cache{.context = 8192, .key_type = f16, .value_type = f16};
+  const auto pools = memory_pools(layer_memory(w, cache, stack->allocation), w.architecture, *device, *stack,
+                                  {.cache = cache, .usable = {.capacity = 24_GiB}, .placement = {.device_layers = {32}}});
   ASSERT_EQ(pools.size(), 2U);
   EXPECT_NEAR(pools[0].weights / 1_MiB, 4403.49, 0.01);
   EXPECT_NEAR(pools[1].weights / 1_MiB, 281.81, 0.01);

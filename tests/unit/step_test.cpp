@@ -84,24 +84,5 @@ TEST(MeanAttended, EqualsTheCountOverQueries) {
             << new_tokens << " new, depth " << depth << ", window " << window;
 }
 
-TEST(CacheShape, MatchesPublishedBytesPerToken) {
-  // 2 x layers x kv_heads x head_dim values a token: Llama-3-8B 65,536; at F16 and 8192 tokens the logged 1024 MiB.
-  const CacheShape llama = cache_shape(*database().architecture("llama-3-8b"));
-  EXPECT_EQ(llama.full_key_values + llama.full_value_values, 2 * 32 * 8 * 128);
-  // DeepSeek-V3: 61 layers of 576 values, the value a view of the key.
-  const CacheShape deepseek = cache_shape(*database().architecture("deepseek-v3"));
-  EXPECT_EQ(deepseek.full_key_values, 61 * 576);
-  EXPECT_EQ(deepseek.full_value_values, 0);
-  // Qwen3-Next: 12 full layers; 36 linear ones of 32 x 128 x 128 and a convolution of 3 x 8192.
-  const CacheShape next = cache_shape(*database().architecture("qwen3-next-80b-a3b"));
-  EXPECT_EQ(next.full_key_values + next.full_value_values, 2 * 12 * 2 * 256);
-  EXPECT_EQ(next.recurrent_values, 36 * (32 * 128 * 128 + 3 * 8192));
-  // gpt-oss: every second layer windowed.
-  const CacheShape oss = cache_shape(*database().architecture("gpt-oss-20b"));
-  ASSERT_EQ(oss.windowed.size(), 1U);
-  EXPECT_EQ(oss.windowed[0].window, 128);
-  EXPECT_EQ(oss.windowed[0].key_values, oss.full_key_values);
-}
-
 }  // namespace
 }  // namespace silicast

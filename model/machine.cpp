@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/machine.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "base/text.h"
+
+namespace silicast {
+
+namespace {
+
+constexpr std::int64_t most_devices = 64;
+
+std::string usual_interconnect(const Device& device) {
+  if (device.nvlink_bandwidth) return "nvlink";
+  return device.device_class == DeviceClass::unified ? "thunderbolt-4" : "pcie";
+}
+
+void add_peer_link(Machine& machine, const Query& query, const Stack& stack, const Database& database) {
+  if (query.split != Split::layer && !stack.tensor_split)
+    throw RefusedError("the stack '" + stack.id + "' divides models by layers only; --split layer");
+  const auto link = database.link(query.interconnect.empty() ? usual_interconnect(*machine.device) : query.interconnect);
+  const auto bandwidth = link->reached(*machine.device);
+  if (!bandwidth) throw UsageError("--interconnect " + link->id + ": " + machine.device->name + " has no such link");
+  machine.interconnect = link->id;
+  machine.executors.links.peer = *bandwidth;
+  machine.executors.links.peer_latency = link->latency;
+}
+
+// The slot of a discrete GPU: the lesser of both sides', unless the query says what it is.
+BytesPerSecond host_link(const Query& query, const Device& device, const Device& host, const OffloadRules& rules) {
+  const double share = query.mapped ? rules.pageable_share : rules.pinned_share;
+  if (query.pcie) return query.pcie->bandwidth() * share;
+  if (!device.pcie) throw UsageError("--pcie is missing: " + device.name + " is described without its slot; give one such as 4x16");
+  Pcie pcie = *device.pcie;
+  if (host.pcie) {
+    pcie.generation = std::min(pcie.generation, host.pcie->generation);
+    pcie.lanes = std::min(pcie.lanes, host.pcie->lanes);
+  }
+  return pcie.bandwidth() * share;
+}
+
+Executor host_executor(const Query& query, const Executor& device_executor, const Device& host, const Stack& stack) {
+  Executor executor = device_executor;
+  executor.processor = *host.cpu;
+  executor.dram_bandwidth = host.memory.achievable_bandwidth;
+  if (host.memory.cpu_bandwidth) executor.dram_bandwidth = std::min(*host.memory.cpu_bandwidth, executor.dram_bandwidth);
+  if (query.threads) executor.processor.cores = static_cast<int>(std::min<std::int64_t>(*query.threads, executor.processor.cores));
+  executor.stack = &stack;
+  return executor;
+}
+
+// Layers of each device, by shares or evenly, the first ones getting what is left over.
+std::vector<int> divide(int layers, int devices, const std::vector<double>& shares) {
+  std::vector<int> result(static_cast<std::size_t>(devices));
+  const double total = std::accumulate(shares.begin(), shares.end(), 0.0);
+  double so_far = 0;
+  int given = 0;
+  for (int i = 0; i < devices; ++i) {
+    so_far += shares.empty() ? 1.0 / devices : shares[static_cast<std::size_t>(i)] / total;
+    const int until = i + 1 == devices ? layers : static_cast<int>(std::lround(so_far * layers));
+    result[static_cast<std::size_t>(i)] = until - given;
+    given = until;
+  }
+  return result;
+}
+
+// What is placed where, for one choice of layers and experts on the host.
+class Chooser {
+ public:
+  Chooser(const Query& query, const Machine& machine, const StepGraph& graph, const Workload& workload, const Stack& stack,
+          const LayerMemory& layers, const MemoryRequest& request)
+      : query_(query), machine_(machine), graph_(graph), workload_(workload), stack_(stack), layers_(layers), request_(request),
+        count_(static_cast<int>(workload.architecture.layers.size())) {}
+
+  [[nodiscard]] Placement placed(int host_layers, int host_experts) const {
+    Placement placement;
+    placement.split = machine_.executors.devices > 1 ? query_.split : Split::layer;
+    placement.host_output = host_layers > count_;
+    placement.host_layers = std::min(host_layers, count_);
+    placement.host_expert_layers = std::min(host_experts, count_);
+    placement.device_layers = divide(count_ - placement.host_layers, machine_.executors.devices, query_.device_shares);
+    return placement;
+  }
+
+  [[nodiscard]] Placement asked() const {
+    const auto experts = static_cast<int>(std::min<std::int64_t>(query_.offload.cpu_moe_layers, count_));
+    if (query_.offload.layers == Offload::Layers::all) return placed(0, experts);
+    const auto on_gpu = static_cast<int>(std::min<std::int64_t>(query_.offload.gpu_layers, count_ + 1));
+    return placed(count_ + 1 - on_gpu, experts);
+  }
+
+  [[nodiscard]] Placement automatic() const {
+    const Placement by_layers = fewest([&](int n) { return placed(n, 0); }, count_ + 1);
+    if (!workload_.architecture.has_experts() || !by_layers.uses_host()) return by_layers;
+    const Placement by_experts = fewest([&](int n) { return placed(0, n); }, count_);
+    if (!fits(by_experts)) return by_layers;
+    return seconds(by_experts) < seconds(by_layers) ? by_experts : by_layers;
+  }
+
+ private:
+  // The least n whose placement fits the devices; they hold less as n grows.
+  template <class Make>
+  [[nodiscard]] Placement fewest(Make make, int most) const {
+    int low = 0;
+    int high = most;
+    while (low < high) {
+      const int middle = (low + high) / 2;
+      if (fits(make(middle)))
+        high = middle;
+      else
+        low = middle + 1;
+    }
+    return make(low);
+  }
+
+  [[nodiscard]] bool fits(const Placement& placement) const {
+    MemoryRequest request = request_;
+    request.placement = placement;
+    const auto pools = memory_pools(layers_, workload_.architecture, *machine_.device, stack_, request);
+    return std::all_of(pools.begin(), pools.begin() + static_cast<std::ptrdiff_t>(placement.devices()), [](const MemoryPool& pool) { return pool.fits(); });
+  }
+
+  [[nodiscard]] Seconds seconds(const Placement& placement) const {
+    const PlacedStep step(graph_, workload_, machine_.executors, placement);
+    const double depth = static_cast<double>(query_.depth);
+    if (query_.offload.for_ttft)
+      return step.seconds({.new_tokens = static_cast<double>(std::max<std::int64_t>(1, query_.prompt)), .depth = depth});
+    return step.seconds({.batch = static_cast<double>(query_.concurrency), .depth = depth + static_cast<double>(query_.prompt)});
+  }
+
+  const Query& query_;
+  const Machine& machine_;
+  const StepGraph& graph_;
+  const Workload& workload_;
+  const Stack& stack_;
+  const LayerMemory& layers_;
+  const MemoryRequest& request_;
+  int count_;
+};
+
+void check_shares(const Query& query, int devices) {
+  if (query.device_shares.empty()) return;
+  if (query.device_shares.size() != static_cast<std::size_t>(devices))
+    throw UsageError("--tensor-split: " + std::to_string(query.device_shares.size()) + " shares for " + std::to_string(devices) + " devices");
+  for (const double share : query.device_shares)
+    if (!std::isfinite(share) || share < 0) throw UsageError("--tensor-split: shares are numbers from 0 on");
+  if (std::accumulate(query.device_shares.begin(), query.device_shares.end(), 0.0) <= 0)
+    throw UsageError("--tensor-split: the shares add up to nothing");
+}
+
+}  // namespace
+
+bool holds(const MemoryPool& pool) { return pool.capacity.value() == 0 || pool.fits(); }
+
+std::pair<std::string, int> split_device_count(const std::string& name, const Database& database) {
+  const auto x = name.find_last_of("xX");
+  if (x == std::string::npos || x == 0 || x + 1 == name.size()) return {name, 1};
+  const auto count = parse_integer(std::string_view(name).substr(x + 1));
+  if (!count || database.devices().try_find(name)) return {name, 1};
+  if (*count < 1 || *count > most_devices)
+    throw UsageError("--device " + name + ": 1 to " + std::to_string(most_devices) + " devices are expected");
+  return {std::string(trim(std::string_view(name).substr(0, x))), static_cast<int>(*count)};
+}
+
+Machine make_machine(const Query& query, std::shared_ptr<const Device> device, int devices, const Stack& stack,
+                     const Executor& executor, const Database& database) {
+  Machine machine;
+  machine.device = std::move(device);
+  machine.executors.device = executor;
+  machine.executors.devices = devices;
+  if (devices > 1) add_peer_link(machine, query, stack, database);
+  check_shares(query, devices);
+  // What a gigabyte per second of NVMe storage of the middle class reads (PCIe 4.0 x4 drives: about 7 GB/s).
+  constexpr BytesPerSecond usual_storage = 7_GBps;
+  machine.executors.links.storage = usual_storage;
+
+  const bool discrete = machine.device->device_class == DeviceClass::discrete;
+  if (!query.host.empty()) machine.host = database.device(query.host);
+  if (!discrete && !query.host.empty()) throw UsageError("--host: " + machine.device->name + " is a whole machine, it has no other host");
+  if (!discrete && machine.device->cpu) machine.host = machine.device;
+  if (machine.host && !machine.host->cpu) throw UsageError("--host " + query.host + ": is described without a CPU");
+  if (stack.on_cpu) {
+    if (query.offload.wants_host()) throw UsageError("--gpu-layers, --cpu-moe: the stack '" + stack.id + "' has no GPU");
+    return machine;
+  }
+  if (query.offload.wants_host() && !machine.host)
+    throw UsageError("layers on the host need one: --host NAME, such as desktop-ddr5-6000 ('silicast list devices' shows CPUs)");
+  if (query.offload.wants_host() && !stack.offload)
+    throw RefusedError("the stack '" + stack.id + "' does not leave layers on the host");
+  if (!machine.host || !stack.offload) return machine;
+  machine.host_stack = database.stack(stack.offload->host_stack);
+  machine.executors.host = host_executor(query, executor, *machine.host, *machine.host_stack);
+  machine.executors.host_shares_memory = !discrete;
+  machine.executors.stream_batch = stack.offload->stream_batch;
+  machine.executors.links.host_latency = stack.offload->hand_over;
+  if (discrete) machine.executors.links.host = host_link(query, *machine.device, *machine.host, *stack.offload);
+  return machine;
+}
+
+Placement choose_placement(const Query& query, const Machine& machine, const StepGraph& graph, const Workload& workload,
+                           const Stack& stack, const LayerMemory& layers, const MemoryRequest& request) {
+  const Chooser chooser(query, machine, graph, workload, stack, layers, request);
+  return query.offload.layers == Offload::Layers::automatic ? chooser.automatic() : chooser.asked();
+}
+
+std::string describe(const Placement& placement, int layers) {
+  std::string text;
+  if (placement.uses_host()) {
+    text = std::to_string(layers - placement.host_layers) + " of " + std::to_string(layers) + " layers" + (placement.host_output ? "" : " and the output") + " on the GPU";
+    if (placement.host_expert_layers > placement.host_layers)
+      text += ", the experts of " + std::to_string(placement.host_expert_layers - placement.host_layers) + " of them on the host";
+  }
+  if (placement.devices() > 1) {
+    if (!text.empty()) text += "; ";
+    if (placement.split == Split::layer) {
+      std::vector<std::string> counts;
+      for (const int n : placement.device_layers) counts.push_back(std::to_string(n));
+      text += "layers by device: " + join(counts, ", ");
+    } else {
+      text += "every layer divided over " + std::to_string(placement.devices()) + " devices";
+    }
+  }
+  if (placement.paged.value() > 0) text += (text.empty() ? "" : "; ") + human(placement.paged) + " of weights page from storage";
+  return text;
+}
+
+}  // namespace silicast
