@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-enum class Kind { device, model, quant, stack, types, workload, family, profile, unknown };
+enum class Kind { device, model, quant, stack, link, types, workload, family, profile, unknown };
 
 bool has_any(const Node& root, std::initializer_list<std::string_view> keys) {
   return std::any_of(keys.begin(), keys.end(), [&](std::string_view key) { return root.find(key) != nullptr; });
@@ -24,7 +24,8 @@ bool has_any(const Node& root, std::initializer_list<std::string_view> keys) {
 Kind kind_by_folder(const std::string& folder) {
   static const std::map<std::string, Kind> kinds{{"families", Kind::family}, {"devices", Kind::device},
                                                  {"models", Kind::model},    {"quants", Kind::quant},
-                                                 {"stacks", Kind::stack},    {"profiles", Kind::profile}};
+                                                 {"stacks", Kind::stack},    {"profiles", Kind::profile},
+                                                 {"links", Kind::link}};
   const auto at = kinds.find(folder);
   return at == kinds.end() ? Kind::unknown : at->second;
 }
@@ -35,6 +36,7 @@ Kind kind_by_content(const Node& root) {
   if (has_any(root, {"layers", "hidden", "vocabulary"})) return Kind::model;
   if (has_any(root, {"processor", "matmul", "overheads"})) return Kind::stack;
   if (has_any(root, {"default", "rules", "embeddings"})) return Kind::quant;
+  if (has_any(root, {"latency"})) return Kind::link;
   return Kind::unknown;
 }
 
@@ -90,6 +92,7 @@ void lint_entry(const Entry& entry, Kind kind, const Database& database, Finding
     case Kind::model: lint_model(entry, findings); break;
     case Kind::quant: static_cast<void>(read_quant_scheme(entry.section(), *database.types())); break;
     case Kind::stack: static_cast<void>(read_stack(entry, *database.types())); break;
+    case Kind::link: static_cast<void>(read_link(entry)); break;
     case Kind::types:
     case Kind::workload:
     case Kind::family:
@@ -105,18 +108,19 @@ const Catalogue& catalogue_of(Kind kind, const Database& database) {
   if (kind == Kind::model) return database.models();
   if (kind == Kind::quant) return database.quants();
   if (kind == Kind::stack) return database.stacks();
+  if (kind == Kind::link) return database.links();
   ensure(kind == Kind::device, "a kind of file that holds entries");
   return database.devices();
 }
 
-constexpr std::array entry_kinds{Kind::device, Kind::model, Kind::quant, Kind::stack};
+constexpr std::array entry_kinds{Kind::device, Kind::model, Kind::quant, Kind::stack, Kind::link};
 bool has_entries(Kind kind) { return std::find(entry_kinds.begin(), entry_kinds.end(), kind) != entry_kinds.end(); }
 
 void lint_content(const fs::path& file, const Node& root, const Database& database, Findings& findings) {
   const Kind kind = kind_of(file, root);
   if (kind == Kind::unknown) {
     findings.push_back(
-        at(root.mark, "", "is neither a device, a model, a quantization scheme, a stack nor a workload"));
+        at(root.mark, "", "is neither a device, a model, a quantization scheme, a stack, a link nor a workload"));
   } else if (kind == Kind::types) {
     static_cast<void>(TypeTable(Section(root)));
   } else if (kind == Kind::workload) {

@@ -157,7 +157,8 @@ bool holds(const MemoryPool& pool) { return pool.capacity.value() == 0 || pool.f
 
 std::pair<std::string, int> split_device_count(const std::string& name, const Database& database) {
   const auto x = name.find_last_of("xX");
-  if (x == std::string::npos || x == 0 || x + 1 == name.size()) return {name, 1};
+  const bool counts = x != std::string::npos && x > 0 && x + 1 < name.size() && name.find_first_not_of("0123456789", x + 1) == std::string::npos;
+  if (!counts) return {name, 1};
   const auto count = parse_integer(std::string_view(name).substr(x + 1));
   if (!count || database.devices().try_find(name)) return {name, 1};
   if (*count < 1 || *count > most_devices)

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where layers live, against llama.cpp's rules of counting, conservation, and closed forms of links.
+#include "model/placement.h"
+
+#include <gtest/gtest.h>
+
+#include "model/database.h"
+#include "model/machine.h"
+#include "model/prediction.h"
+
+namespace silicast {
+namespace {
+
+const Database& database() {
+  static const Database instance(SILICAST_SOURCE_ROOT "/data");
+  return instance;
+}
+
+Query offloaded(const char* model, const char* device, Offload::Layers layers, std::int64_t gpu_layers = 0) {
+  Query q{.model = model, .quant = "Q4_K_M", .device = device};
+  q.host = "desktop-ddr5-6000";
+  q.offload = {.layers = layers, .gpu_layers = gpu_layers};
+  return q;
+}
+
+Bytes weights(const Prediction& p) {
+  Bytes sum;
+  for (const MemoryPool& pool : p.pools) sum += pool.weights;
+  return sum;
+}
+
+TEST(Placement, CountsLayersAsLlamaCppDoes) {
+  // 33 = everything; 32 leaves block 0 on the host; 1 leaves all blocks there; 0 the output as well.
+  const auto placement = [](std::int64_t n) { return compile(offloaded("llama-3.1-8b", "rtx-4090", Offload::Layers::count, n), database()).placement; };
+  EXPECT_FALSE(placement(33).uses_host());
+  EXPECT_EQ(placement(32).host_layers, 1);
+  EXPECT_EQ(placement(1).host_layers, 32);
+  EXPECT_FALSE(placement(1).host_output);
+  EXPECT_TRUE(placement(0).host_output);
+  for (const int n : {0, 1, 5, 32, 33}) EXPECT_EQ(placement(n).gpu_layers(32), n);
+}
+
+TEST(Placement, LosesAndDoublesNoWeight) {
+  const Prediction all = predict({.model = "llama-3.1-8b", .quant = "Q4_K_M", .device = "rtx-4090"}, database());
+  for (const std::int64_t n : {0, 1, 7, 20, 32})
+    EXPECT_EQ(weights(predict(offloaded("llama-3.1-8b", "rtx-4090", Offload::Layers::count, n), database())), weights(all)) << n;
+  for (const char* device : {"rtx-4090x2", "rtx-4090x3", "rtx-4090x8"})
+    EXPECT_EQ(weights(predict({.model = "llama-3.1-8b", .quant = "Q4_K_M", .device = device}, database())), weights(all)) << device;
+}
+
+TEST(Placement, DecodeSlowsDownWithEveryLayerOnTheHost) {
+  double before = 0;
+  for (const std::int64_t n : {33, 32, 24, 16, 8, 1, 0}) {
+    const Prediction p = predict(offloaded("llama-3.1-8b", "rtx-4090", Offload::Layers::count, n), database());
+    ASSERT_TRUE(p.decode) << p.limiting;
+    EXPECT_GT(p.decode->seconds.value(), before) << n;
+    before = p.decode->seconds.value();
+  }
+}
+
+TEST(Placement, HostLayersDecodeAtHostBandwidth) {
+  // All 32 blocks on the host: at least their bytes over the host's peak bandwidth.
+  const Compiled c = compile(offloaded("llama-3.1-8b", "rtx-4090", Offload::Layers::count, 1), database());
+  Bytes host;
+  for (const Bytes bytes : c.layers.weights) host += bytes;
+  const double floor = host / c.host->memory.bandwidth / Seconds(1);
+  const double seconds = c.evaluator.seconds({}).value();
+  EXPECT_GT(seconds, floor);
+  EXPECT_LT(seconds, 2.5 * floor);
+}
+
+TEST(Placement, PrefillStreamsHostWeightsOncePerMicroBatch) {
+  Query q = offloaded("llama-3.1-8b", "rtx-4090", Offload::Layers::count, 1);
+  q.prompt = 512;
+  const auto bytes = [&](std::int64_t prompt) {
+    q.prompt = prompt;
+    const Compiled c = compile(q, database());
+    return prefill_cost(c.evaluator, c.query, 512).link_bytes.value();
+  };
+  const double once = bytes(512);
+  EXPECT_NEAR(bytes(2048) / once, 4, 1e-9);
+  // Below 32 tokens the CPU computes, and only activations cross: 16 KiB a token and hand-over.
+  EXPECT_NEAR(bytes(31), 31 * 4096 * 4, 1);
+  // A wider slot is faster in prefill, and all but indifferent to decoding.
+  q.prompt = 512;
+  const Prediction narrow = predict(q, database());
+  q.pcie = Pcie{5, 16};
+  const Prediction wide = predict(q, database());
+  EXPECT_LT(wide.prefill->seconds.value(), 0.7 * narrow.prefill->seconds.value());
+  EXPECT_NEAR(wide.decode->seconds / narrow.decode->seconds, 1, 0.01);
+  q.mapped = false;
+  EXPECT_LT(predict(q, database()).prefill->seconds.value(), wide.prefill->seconds.value());
+}
+
+TEST(Placement, AutomaticFillsTheGpuAndNoMore) {
+  const Compiled c = compile(offloaded("llama-3.3-70b", "rtx-5090", Offload::Layers::automatic), database());
+  EXPECT_TRUE(c.placement.uses_host());
+  Query q = offloaded("llama-3.3-70b", "rtx-5090", Offload::Layers::count, c.placement.gpu_layers(80));
+  EXPECT_TRUE(predict(q, database()).feasible);
+  q.offload.gpu_layers += 1;
+  EXPECT_FALSE(predict(q, database()).feasible);
+  // Nothing to move: everything stays on the device.
+  EXPECT_FALSE(compile(offloaded("llama-3.1-8b", "rtx-5090", Offload::Layers::automatic), database()).placement.uses_host());
+}
+
+TEST(Placement, ExpertsOnTheHostBeatWholeLayers) {
+  Query q = offloaded("qwen3-30b-a3b", "rtx-3060", Offload::Layers::automatic);
+  q.quant = "Q8_0";
+  const Prediction automatic = predict(q, database());
+  ASSERT_TRUE(automatic.decode) << automatic.limiting;
+  EXPECT_NE(automatic.query.placement.find("experts"), std::string::npos) << automatic.query.placement;
+  q.offload = {.layers = Offload::Layers::all, .cpu_moe_layers = 48};
+  const Prediction all_experts = predict(q, database());
+  EXPECT_GE(automatic.decode->tokens_per_second.value, all_experts.decode->tokens_per_second.value);
+}
+
+TEST(Placement, LayerSplitGivesCapacityNotDecodeSpeed) {
+  const auto decode = [](const char* device, Split split) {
+    Query q{.model = "llama-3.1-8b", .quant = "Q4_K_M", .device = device};
+    q.split = split;
+    return predict(q, database()).decode->seconds.value();
+  };
+  EXPECT_GE(decode("rtx-a6000x2", Split::layer), decode("rtx-a6000", Split::layer));
+  EXPECT_LT(decode("rtx-a6000x2", Split::tensor), decode("rtx-a6000", Split::layer));
+}
+
+TEST(Placement, PrefillPipelinesOverDevices) {
+  const auto prefill = [](const char* device) {
+    return predict({.model = "llama-3.1-8b", .quant = "Q4_K_M", .device = device, .prompt = 16384}, database()).prefill->seconds.value();
+  };
+  const double one = prefill("rtx-a6000");
+  const double two = prefill("rtx-a6000x2");
+  EXPECT_LT(two, 0.62 * one);
+  EXPECT_GT(two, 0.5 * one);
+}
+
+TEST(Placement, UnevenSharesFollowTheList) {
+  Query q{.model = "llama-3.1-8b", .quant = "Q4_K_M", .device = "rtx-4090x2"};
+  q.device_shares = {3, 1};
+  EXPECT_EQ(compile(q, database()).placement.device_layers, (std::vector<int>{24, 8}));
+  q.device_shares = {1};
+  EXPECT_THROW(static_cast<void>(compile(q, database())), UsageError);
+  q.device_shares = {0, 0};
+  EXPECT_THROW(static_cast<void>(compile(q, database())), UsageError);
+}
+
+TEST(Placement, PagesFromStorageBeyondTheHostsMemory) {
+  Query q{.model = "llama-3.1-405b", .quant = "Q4_K_M", .device = "ryzen-9-7950x"};
+  const Prediction paged = predict(q, database());
+  ASSERT_TRUE(paged.decode) << paged.limiting;
+  EXPECT_NE(paged.query.placement.find("page from storage"), std::string::npos);
+  EXPECT_EQ(paged.decode->cost.bottleneck(), Resource::link);
+  q.mapped = false;
+  EXPECT_FALSE(predict(q, database()).feasible);
+}
+
+TEST(Placement, SaysWhatIsMissing) {
+  const auto refused = [](auto change) {
+    Query q{.model = "llama-3.1-8b", .quant = "Q4_K_M", .device = "rtx-4090"};
+    change(q);
+    EXPECT_THROW(static_cast<void>(compile(q, database())), UsageError);
+  };
+  refused([](Query& q) { q.offload = {.layers = Offload::Layers::automatic}; });               // no host
+  refused([](Query& q) { q.device = "m2-ultra-76", q.host = "desktop-ddr5-6000"; });            // a whole machine
+  refused([](Query& q) { q.device = "rtx-4090x2", q.interconnect = "nvlink"; });                // has none
+  refused([](Query& q) { q.device = "rtx-4090x0"; });
+  Query q{.model = "llama-3.1-8b", .quant = "FP8", .device = "rtx-4090"};
+  q.host = "desktop-ddr5-6000";
+  q.offload = {.layers = Offload::Layers::automatic};
+  EXPECT_THROW(static_cast<void>(compile(q, database())), RefusedError);  // vLLM leaves nothing on the host
+}
+
+TEST(Placement, UnifiedMemoryNeedsNoCopies) {
+  Query q{.model = "llama-3.1-8b", .quant = "Q4_K_M", .device = "m2-max-38"};
+  q.offload = {.layers = Offload::Layers::count, .gpu_layers = 16};
+  const Compiled c = compile(q, database());
+  EXPECT_EQ(c.evaluator({.new_tokens = 512}).link_bytes.value(), 0);
+  const auto pools = predict(c, database()).pools;
+  EXPECT_EQ(pools.size(), 1U);
+}
+
+}  // namespace
+}  // namespace silicast
