@@ -46,11 +46,20 @@ bool is_speculative(std::string_view notes) {
   return contains_any(notes, {"speculat", "mtp", "draft", "eagle", "dflash"});
 }
 
-// Tensors or the cache kept on the host by options that have no column: -ot, --n-cpu-moe, -nkvo.
-bool is_overridden_to_host(std::string_view notes) {
-  const bool tensors = contains(notes, "=cpu") && contains_any(notes, {"ot=", "exps", "ffn"});
-  return tensors || contains_any(notes, {"n-cpu-moe", "n_cpu_moe", "ncmoe", "--cpu-moe", "expert tensors over",
-                                         "no-kv-offload", "nkvo=1"});
+// Options of the command line that put tensors or the cache somewhere else and are not described here: regular
+// expressions over some blocks or some kinds of tensors, other GPUs, a cache on the host.
+bool is_placed_otherwise(std::string_view notes) {
+  if (contains_any(notes, {"no-kv-offload", "nkvo=1", "expert tensors over"})) return true;
+  const bool tensors = contains(notes, "=cpu") && contains_any(notes, {"ot=", "-ot ", "exps", "ffn"});
+  return tensors && contains_any(notes, {"blk", "gate_exps=cpu", "up_exps=cpu", "down_exps=cpu", "=cuda", "attn"});
+}
+
+// Layers whose routed experts stay on the host: --cpu-moe and -ot exps=CPU mean all.
+std::int64_t noted_cpu_moe_layers(std::string_view notes) {
+  for (const char* key : {"n_cpu_moe", "n-cpu-moe", "--n-cpu-moe", "ncmoe"})
+    if (const auto layers = noted_number(notes, key)) return *layers;
+  constexpr std::int64_t all = 1'000'000;
+  return contains_any(notes, {"--cpu-moe", "exps=cpu", "exps.=cpu"}) ? all : 0;
 }
 
 // Servers under a stream of requests: how many ran at once is not said.
@@ -256,10 +265,9 @@ std::optional<std::string> QueryMapper::stack_of(const Observation& row, const Q
 
 std::optional<Unpredicted> QueryMapper::fill_names(const Observation& row, Query& query) const {
   std::string device = canonical_name(row.device);
-  // "GPU + CPU" with all layers on the GPU is the GPU.
   if (const auto plus = device.find("-+-"); plus != std::string::npos && !devices_.contains(device)) {
-    if (!row.gpu_layers && !contains(lower(row.notes), "fully offloaded"))
-      return Unpredicted{"weights partly on the host", row.device};
+    const auto host = devices_.find(device.substr(plus + 3));
+    if (host != devices_.end()) query.host = host->second;
     device = device.substr(0, plus);
   }
   const auto found_device = devices_.find(device);
@@ -296,14 +304,43 @@ void QueryMapper::fill_memory(const Observation& row, Query& query) const {
     query.memory = capacity;
 }
 
+// Layers and experts on the host; a host that the row does not name is a reason not to predict.
+std::optional<Unpredicted> QueryMapper::fill_offload(const Observation& row, const std::string& notes, Query& query) const {
+  Offload& offload = query.offload;
+  offload.cpu_moe_layers = noted_cpu_moe_layers(notes);
+  const auto device = database_->device(query.device);
+  const bool has_host = !query.host.empty() || (device->device_class == DeviceClass::unified && device->cpu);
+  const bool mixed = contains(canonical_name(row.device), "-+-");
+  if (offload.cpu_moe_layers > 0 && !has_host) return Unpredicted{"the host is not stated", row.device};
+  const bool says_all = !row.gpu_layers || *row.gpu_layers < 0;
+  if (mixed && says_all && offload.cpu_moe_layers == 0 && !contains(notes, "fully offloaded"))
+    return Unpredicted{"weights partly on the host, not said which", row.device};
+  if (!says_all && has_host) {
+    offload.layers = Offload::Layers::count;
+    offload.gpu_layers = *row.gpu_layers;
+  }
+  return std::nullopt;
+}
+
+// Several devices of a kind: llama.cpp divides by layers unless the notes say rows, servers divide every layer.
+std::optional<Unpredicted> QueryMapper::fill_devices(const Observation& row, const std::string& notes, Query& query) const {
+  if (row.device_count == 1) return std::nullopt;
+  const Stack& stack = *database_->stack(query.stack);
+  const bool pipelined = is_llama_cpp(query.stack) ? !contains_any(notes, {"row split", "-sm row", "sm=row", "split=row"})
+                                                   : contains_any(notes, {"pp=", "pipeline"});
+  if (!pipelined && !stack.tensor_split) return Unpredicted{"several devices", "divided by rows"};
+  query.split = pipelined ? Split::layer : Split::tensor;
+  query.device += "x" + std::to_string(row.device_count);
+  return std::nullopt;
+}
+
 QuestionOrReason QueryMapper::operator()(const Observation& row) const {
   const auto metric = metric_of_name(row.metric);
   if (!metric) return Unpredicted{"metric not predicted", row.metric};
-  if (row.device_count != 1) return Unpredicted{"several devices", std::to_string(row.device_count)};
   const std::string notes = lower(row.notes);
   if (is_speculative(notes)) return Unpredicted{"speculative decoding", ""};
   if (contains_any(notes, {"node(s)", " rpc", "tp2 over"})) return Unpredicted{"several devices", "over a network"};
-  if (is_overridden_to_host(notes)) return Unpredicted{"weights partly on the host", "said in the notes"};
+  if (is_placed_otherwise(notes)) return Unpredicted{"tensors placed one by one", "said in the notes"};
   if (contains_any(notes, {"per user", "per-user"})) return Unpredicted{"value is per user", ""};
 
   if (is_open_load(row, notes)) return Unpredicted{"batch is not stated", "served under load"};
@@ -312,6 +349,8 @@ QuestionOrReason QueryMapper::operator()(const Observation& row) const {
   Query& query = question.query;
   if (auto reason = fill_names(row, query)) return *std::move(reason);
   fill_memory(row, query);
+  if (auto reason = fill_offload(row, notes, query)) return *std::move(reason);
+  if (auto reason = fill_devices(row, notes, query)) return *std::move(reason);
   if (auto reason = fill_cache_types(row, query)) return *std::move(reason);
   if (auto reason = fill_batch(row, query)) return *std::move(reason);
   if (auto reason = fill_shape(row, *metric, query)) return *std::move(reason);

@@ -23,7 +23,9 @@ std::string compile_key(const Query& q) {
   const auto number = [](const auto& value) { return value ? std::to_string(*value) : std::string(); };
   const std::string memory = q.memory ? exact(q.memory->value()) : "";
   return join({q.model, q.quant, q.device, q.stack, memory, q.key_type, q.value_type,
-               std::to_string(static_cast<int>(q.flash_attention)), number(q.ubatch), number(q.threads)},
+               std::to_string(static_cast<int>(q.flash_attention)), number(q.ubatch), number(q.threads), q.host,
+               std::to_string(static_cast<int>(q.offload.layers)), std::to_string(q.offload.gpu_layers),
+               std::to_string(q.offload.cpu_moe_layers), std::to_string(static_cast<int>(q.split))},
               "|");
 }
 
@@ -61,7 +63,7 @@ std::optional<Unpredicted> impossible(const Question& question, const Compiled& 
   const Architecture& architecture = c.workload->architecture;
   const std::int64_t layers = static_cast<std::int64_t>(architecture.layers.size());
   const bool all_layers = !question.gpu_layers || *question.gpu_layers < 0 || *question.gpu_layers > layers;
-  if (!c.stack->on_cpu && !all_layers)
+  if (!c.stack->on_cpu && !all_layers && !question.query.offload.wants_host())
     return Unpredicted{"weights partly on the host",
                        "ngl " + std::to_string(*question.gpu_layers) + " of " + std::to_string(layers + 1)};
   const Query& q = question.query;
