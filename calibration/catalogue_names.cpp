@@ -17,9 +17,9 @@ using Words = std::vector<std::string>;
 // Words that drivers add or leave out without meaning another device.
 bool is_noise(std::string_view word) {
   static const std::set<std::string, std::less<>> noise{
-      "nvidia",  "geforce",     "amd",     "radeon",    "intel",      "tesla",  "r",    "tm",       "c",      "corporation",
-      "cpu",     "gpu",         "apu",     "processor", "with",       "w",      "core", "graphics", "@",      "generation",
-      "gen",     "workstation", "edition", "platinum",  "gold",       "silver", "the",  "laptop-gpu"};
+      "nvidia", "geforce",     "amd",     "radeon",    "intel", "tesla",  "r",    "tm",        "c", "corporation",
+      "cpu",    "gpu",         "apu",     "processor", "with",  "w",      "core", "graphics",  "@", "generation",
+      "gen",    "workstation", "edition", "platinum",  "gold",  "silver", "the",  "laptop-gpu"};
   if (noise.contains(word)) return true;
   const bool counts_cores = word.ends_with("-core") || word.ends_with("-cores");
   const bool is_clock = word.ends_with("ghz");
@@ -47,8 +47,8 @@ Words words_of(std::string_view text) {
       continue;
     }
     const bool number_of_cores = c == '-' && small.compare(i, 5, "-core") == 0;
-    const bool keeps_together = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '+' || c == '@' ||
-                                number_of_cores;
+    const bool keeps_together =
+        (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '+' || c == '@' || number_of_cores;
     if (keeps_together)
       word.push_back(c);
     else
@@ -95,9 +95,15 @@ std::string respelled(std::string_view reported) {
   return text;
 }
 
+// But for a few words of the vocabulary and auxiliary tensors: the work is the same.
 bool same_shape(const Architecture& a, const Architecture& b) {
-  return a.hidden == b.hidden && a.layers.size() == b.layers.size() && a.vocabulary == b.vocabulary &&
-         parameter_count(a) == parameter_count(b) && active_parameter_count(a) == active_parameter_count(b);
+  const auto close = [](std::int64_t x, std::int64_t y) {
+    constexpr double tolerance = 1e-3;
+    return std::abs(static_cast<double>(x) / static_cast<double>(y) - 1) < tolerance;
+  };
+  return a.hidden == b.hidden && a.layers.size() == b.layers.size() &&
+         a.queries_per_kv_head() == b.queries_per_kv_head() && close(a.vocabulary, b.vocabulary) &&
+         close(parameter_count(a), parameter_count(b)) && close(active_parameter_count(a), active_parameter_count(b));
 }
 
 std::string_view after_last(std::string_view text, std::string_view separators) {
@@ -146,7 +152,10 @@ CatalogueNames::CatalogueNames(const Database& database) {
   for (const Entry& entry : database.devices().all()) {
     devices_.push_back({entry.id, words_of(entry.id)});
     devices_.push_back({entry.id, words_of(entry.name)});
-    for (const std::string& alias : entry.aliases) devices_.push_back({entry.id, words_of(alias)});
+    for (const std::string& alias : entry.aliases) {
+      devices_.push_back({entry.id, words_of(alias)});
+      aliases_.emplace(canonical_name(alias), entry.id);
+    }
   }
   for (const Entry& entry : database.models().all()) {
     models_.emplace(canonical_name(entry.id), entry.id);
@@ -189,6 +198,10 @@ std::optional<NameMatch> CatalogueNames::device(std::string_view reported, bool 
   std::erase_if(variants, [&](const std::string& id) { return is_cpu_name(id) != cpu && has_cpu_entry; });
   if (found.empty() && variants.empty()) return std::nullopt;
   if (found.empty()) found.swap(variants);
+  // The catalogue says which of several is meant by a bare name.
+  const auto usual = aliases_.find(canonical_name(reported));
+  if (usual != aliases_.end() && !(has_cpu_entry && is_cpu_name(usual->second) != cpu))
+    found.insert(found.begin(), usual->second);
   NameMatch match{found.front(), {}};
   for (const auto& id : found)
     if (id != match.name) match.others.push_back(id);
@@ -223,6 +236,9 @@ std::optional<NameMatch> CatalogueNames::model_by_size(std::string_view architec
         std::abs(shape.parameters / parameters - 1) <= tolerance)
       found.push_back(&shape);
   if (found.empty()) return std::nullopt;
+  // Of equal shapes the one that is named after the architecture, rather than one derived from it.
+  std::stable_partition(found.begin(), found.end(),
+                        [&](const Shape* shape) { return shape->id.starts_with(architecture); });
   NameMatch match{found.front()->id, {}};
   for (const Shape* shape : found) {
     if (!same_shape(*shape->architecture, *found.front()->architecture)) return std::nullopt;

@@ -34,8 +34,8 @@ class CatalogueNames {
   // Reads the catalogues' names once.
   explicit CatalogueNames(const Database& database);
 
-  // The device that a driver or an operating system calls so; `cpu`: its processor is meant. The name is the first of
-  // the catalogue in order of preference (an alias of exactly that text); `others` have cores that the text leaves open.
+  // The device that a driver or an operating system calls so; `cpu`: its processor is meant. Of several the one that
+  // has exactly this text as an alias; `others` are those that the text could mean as well.
   [[nodiscard]] std::optional<NameMatch> device(std::string_view reported, bool cpu) const;
 
   // A model by the name of its file or repository, with tuning and quantization suffixes left out one by one; only one
@@ -61,7 +61,8 @@ class CatalogueNames {
   };
 
   std::vector<DeviceName> devices_;
-  std::map<std::string, std::string, std::less<>> models_;  // canonical name -> id
+  std::map<std::string, std::string, std::less<>> aliases_;  // of devices
+  std::map<std::string, std::string, std::less<>> models_;   // canonical name -> id
   std::map<std::string, std::string, std::less<>> quants_;
   std::vector<Shape> shapes_;
 };

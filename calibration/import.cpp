@@ -71,7 +71,8 @@ std::pair<std::string, std::int64_t> device_and_count(const std::string& text) {
   const auto x = text.find_last_of("xX");
   if (x == std::string::npos || x == 0) return {text, 1};
   const auto count = parse_integer(std::string_view(text).substr(x + 1));
-  return count && *count > 0 && *count < 10'000 ? std::pair{text.substr(0, x), *count} : std::pair{text, std::int64_t{1}};
+  return count && *count > 0 && *count < 10'000 ? std::pair{text.substr(0, x), *count}
+                                                : std::pair{text, std::int64_t{1}};
 }
 
 // The names must be right before a file is read.
@@ -87,7 +88,8 @@ std::vector<std::string> processors_of(const std::string& reported) {
   std::vector<std::string> parts;
   std::string part;
   for (std::size_t i = 0; i < reported.size(); ++i) {
-    const bool slash = reported[i] == '/' && i > 0 && i + 1 < reported.size() && lower(reported.substr(i - 1, 3)) != "w/ ";
+    const bool slash =
+        reported[i] == '/' && i > 0 && i + 1 < reported.size() && lower(reported.substr(i - 1, 3)) != "w/ ";
     if (reported[i] != ',' && !slash) {
       part.push_back(reported[i]);
       continue;
@@ -197,7 +199,8 @@ Imported import_runs(std::string_view text, const std::string& file, const State
     known.import(text, file, context);
     return std::move(context.result);
   }
-  if (!format.empty()) throw UsageError("--format: one of " + join(import_formats(), ", ") + " is expected, got '" + format + "'");
+  if (!format.empty())
+    throw UsageError("--from: one of " + join(import_formats(), ", ") + " is expected, got '" + format + "'");
   throw InputError(file + ": " + (trim(text).empty() ? "is empty" : "is in none of the formats that are read") +
                    "; these are " + join(import_formats(), ", "));
 }

@@ -68,8 +68,10 @@ class ObjectScanner {
     while (at_ < text_.size()) {
       const char c = text_[at_];
       if (in_string) {
-        if (c == '\\' && at_ + 1 < text_.size()) step();
-        else if (c == '"') in_string = false;
+        if (c == '\\' && at_ + 1 < text_.size())
+          step();
+        else if (c == '"')
+          in_string = false;
       } else if (c == '"') {
         in_string = true;
       } else if (c == '{') {
@@ -107,7 +109,9 @@ Records read_json_records(std::string_view text, const std::string& file) {
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
   ObjectScanner scanner(text);
   for (ObjectScanner::Piece piece; scanner.next(piece);) {
-    const std::string shown(trim(piece.text.substr(0, 60)));
+    std::string shown(trim(piece.text.substr(0, 60)));
+    for (char& c : shown)
+      if (c == '\n' || c == '\r' || c == '\t') c = ' ';
     if (!piece.is_object) {
       result.not_taken.push_back({piece.line, "not JSON", "'" + shown + "'"});
     } else if (!piece.whole) {

@@ -98,9 +98,9 @@ void set_model(Observation& row, const Record& record, ImportContext& context) {
                                        : context.names.model_by_name(
                                              file, parameters ? std::optional(parameters->value) : std::nullopt)) {
     row.model = *std::move(named);
-  } else if (const auto found = parameters ? context.names.model_by_size(type.architecture, parameters->value,
-                                                                         parameters->tolerance)
-                                           : std::nullopt) {
+  } else if (const auto found =
+                 parameters ? context.names.model_by_size(type.architecture, parameters->value, parameters->tolerance)
+                            : std::nullopt) {
     row.model = found->name;
     if (!found->others.empty())
       context.remark("'" + record.text("model_type") + "' was taken for " + found->name + ", whose shape is that of " +
@@ -266,21 +266,12 @@ void take_run(const Record& record, ImportContext& context) {
 // ---------------------------------------------------------------- Markdown
 
 std::string field_of_heading(const std::string& heading) {
-  static const std::map<std::string, std::string, std::less<>> names{{"model", "model_type"},
-                                                                     {"backend", "backends"},
-                                                                     {"ngl", "n_gpu_layers"},
-                                                                     {"threads", "n_threads"},
-                                                                     {"ncmoe", "n_cpu_moe"},
-                                                                     {"sm", "split_mode"},
-                                                                     {"mg", "main_gpu"},
-                                                                     {"nkvo", "no_kv_offload"},
-                                                                     {"fa", "flash_attn"},
-                                                                     {"mmap", "use_mmap"},
-                                                                     {"embd", "embeddings"},
-                                                                     {"nopo", "no_op_offload"},
-                                                                     {"dev", "devices"},
-                                                                     {"ts", "tensor_split"},
-                                                                     {"ot", "tensor_buft_overrides"}};
+  static const std::map<std::string, std::string, std::less<>> names{
+      {"model", "model_type"},  {"backend", "backends"},   {"ngl", "n_gpu_layers"},
+      {"threads", "n_threads"}, {"ncmoe", "n_cpu_moe"},    {"sm", "split_mode"},
+      {"mg", "main_gpu"},       {"nkvo", "no_kv_offload"}, {"fa", "flash_attn"},
+      {"mmap", "use_mmap"},     {"embd", "embeddings"},    {"nopo", "no_op_offload"},
+      {"dev", "devices"},       {"ts", "tensor_split"},    {"ot", "tensor_buft_overrides"}};
   const auto at = names.find(heading);
   return at == names.end() ? heading : at->second;
 }
@@ -418,8 +409,9 @@ class MarkdownReader {
     });
     if (is_rule || headings_.empty()) return;
     if (cells.size() != headings_.size()) {
-      result_.not_taken.push_back({number, last ? "the file is cut off within a run" : "a row with other columns than its table",
-                                   std::string(line.substr(0, 60))});
+      result_.not_taken.push_back(
+          {number, last ? "the file is cut off within a run" : "a row with other columns than its table",
+           std::string(line.substr(0, 60))});
       return;
     }
     Record record{.line = number, .values = {}};

@@ -40,10 +40,13 @@ struct Records {
 // JSON objects one after the other, or in an array. An object that is cut off or wrong is not taken; the others are.
 Records read_json_records(std::string_view text, const std::string& file);
 
+// The rows of a CSV; a last one that is cut off is not taken. Throws InputError where the rest is no table.
+Records read_csv_records(std::string_view text, const std::string& file);
+
 // What an importer needs besides the file.
 class ImportContext {
  public:
-  ImportContext(const Stated& stated, const Database& database) : stated(stated), names(database), database(database) {}
+  ImportContext(const Stated& told, const Database& data) : stated(told), names(data), database(data) {}
 
   const Stated& stated;
   CatalogueNames names;

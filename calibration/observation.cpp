@@ -152,20 +152,31 @@ const std::map<std::string, Column, std::less<>>& column_table() {
 }  // namespace
 
 std::vector<Observation> parse_observations(std::string_view csv, const std::string& file) {
-  const CsvTable table(csv, file);
+  return parse_observations(CsvTable(csv, file), nullptr);
+}
+
+std::vector<Observation> parse_observations(const CsvTable& table, std::vector<BadRow>* bad) {
   for (const char* column : {"id", "device", "backend", "model", "quant", "metric", "value"})
     static_cast<void>(table.at(column));
   std::vector<Observation> rows;
   rows.reserve(table.records().size());
   std::unordered_map<std::string_view, int> line_of_id;
   for (const CsvRecord& record : table.records()) {
-    rows.push_back(read_row(table, record));
-    const Observation& row = rows.back();
-    // No row moves after this: the vector was reserved.
-    const auto [first, fresh] = line_of_id.emplace(row.id, row.line);
-    if (!fresh)
-      throw InputError(table.mark(record), "id",
-                       "'" + row.id + "' stands already in line " + std::to_string(first->second) + "; ids are unique");
+    const Mark mark = table.mark(record);
+    try {
+      Observation row = read_row(table, record);
+      if (const auto first = line_of_id.find(row.id); first != line_of_id.end())
+        throw InputError(mark, "id",
+                         "'" + row.id + "' stands already in line " + std::to_string(first->second) + "; ids are unique");
+      // No row moves after this: the vector was reserved.
+      rows.push_back(std::move(row));
+      line_of_id.emplace(rows.back().id, rows.back().line);
+    } catch (const InputError& error) {
+      if (bad == nullptr) throw;
+      const std::string place = mark.text() + ": ";
+      const std::string message = error.what();
+      bad->push_back({record.line, message.starts_with(place) ? message.substr(place.size()) : message});
+    }
   }
   return rows;
 }

@@ -12,6 +12,8 @@
 
 namespace silicast {
 
+class CsvTable;
+
 struct Observation {
   int line = 0;  // of the file
   std::string id;
@@ -44,6 +46,14 @@ struct Observation {
 // metric, value. Ids are unique, values finite, and those of rates, times and sizes positive.
 std::vector<Observation> parse_observations(std::string_view csv, const std::string& file);
 std::vector<Observation> read_observations(const std::filesystem::path& file);
+
+// A row that is not read, when the others are to be.
+struct BadRow {
+  int line = 0;
+  std::string what;  // column, value and rule
+};
+// `bad` null: the first bad row throws, as above.
+std::vector<Observation> parse_observations(const CsvTable& table, std::vector<BadRow>* bad);
 
 // The text of a column by its name in the file, for grouping; nullopt: no such column.
 std::optional<std::string> column_of(const Observation& row, std::string_view column);

@@ -190,13 +190,46 @@ TEST_F(Mapping, ReasonsNotToPredict) {
   EXPECT_EQ(reason([](Observation& o) { o.quant = "Q4_K_ULTRA"; }), "unknown quantization");
   EXPECT_EQ(reason([](Observation& o) { o.quant = ""; }), "quant is missing");
   EXPECT_EQ(reason([](Observation& o) { o.backend = "abacus"; }), "no stack for the backend");
-  EXPECT_EQ(reason([](Observation& o) { o.device_count = 2; }), "several devices");
+  EXPECT_EQ(reason([](Observation& o) {
+              o.device_count = 2;
+              o.backend = "mlx";
+              o.device = "Apple M2 Ultra 76c";
+              o.quant = "MLX-4bit";
+              o.notes = "two machines over rpc";
+            }),
+            "several devices");
   EXPECT_EQ(reason([](Observation& o) { o.notes = "speculative MTP (mtp1)"; }), "speculative decoding");
-  EXPECT_EQ(reason([](Observation& o) { o.notes = "sweep-bench; ot=exps=CPU"; }), "weights partly on the host");
-  EXPECT_EQ(reason([](Observation& o) { o.device = "NVIDIA RTX 4090 + AMD EPYC 9355"; }), "weights partly on the host");
+  EXPECT_EQ(reason([](Observation& o) { o.notes = "sweep-bench; ot=exps=CPU"; }), "the host is not stated");
+  EXPECT_EQ(reason([](Observation& o) { o.notes = R"(ot="blk\.[0-9]\.ffn.*=CPU")"; }), "tensors placed one by one");
+  EXPECT_EQ(reason([](Observation& o) { o.device = "NVIDIA RTX 4090 + AMD EPYC 9355"; }),
+            "weights partly on the host, not said which");
   EXPECT_EQ(reason([](Observation& o) { o.kv_type = "turbo3"; }), "unknown cache type");
   EXPECT_EQ(reason([](Observation& o) { o.batch = 2048; }), "batch is not a number of sequences");
   EXPECT_EQ(reason([](Observation& o) { o.gen = 0; }), "gen_len is 0");
+}
+
+TEST_F(Mapping, LayersAndExpertsOnTheHost) {
+  Observation o = row();
+  o.device = "NVIDIA RTX 3090 + AMD Ryzen 7 3700X";
+  o.gpu_layers = 20;
+  Query q = query_of(o);
+  EXPECT_EQ(q.device, "rtx-3090");
+  EXPECT_EQ(q.host, "ryzen-7-3700x");
+  EXPECT_EQ(q.offload.layers, Offload::Layers::count);
+  EXPECT_EQ(q.offload.gpu_layers, 20);
+  o.gpu_layers = 99;
+  o.notes = "sweep-bench; n_cpu_moe=12";
+  EXPECT_EQ(query_of(o).offload.cpu_moe_layers, 12);
+}
+
+TEST_F(Mapping, SeveralDevicesDivideByLayersOrTensors) {
+  Observation o = row();
+  o.device_count = 2;
+  Query q = query_of(o);
+  EXPECT_TRUE(q.device.ends_with("x2")) << q.device;
+  EXPECT_EQ(q.split, Split::layer);
+  o.notes = "row split";
+  EXPECT_EQ(query_of(o).split, Split::tensor);
 }
 
 TEST_F(Mapping, TheGenerationReleasedNearestIsTheStack) {

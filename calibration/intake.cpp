@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "calibration/intake.h"
+
+#include <algorithm>
+#include <array>
+
+namespace silicast {
+
+namespace {
+
+bool is_about_a_name(const std::string& reason) {
+  constexpr std::array<std::string_view, 4> reasons{"unknown device", "unknown model", "unknown quantization",
+                                                    "no stack for the backend"};
+  return std::find(reasons.begin(), reasons.end(), reason) != reasons.end();
+}
+
+}  // namespace
+
+Intake take_in(std::string_view text, const std::string& file, const Stated& stated, const std::string& format,
+               const Database& database, Store& store) {
+  Imported imported = import_runs(text, file, stated, database, format);
+  Intake intake{.file = file,
+                .format = imported.format,
+                .not_taken = std::move(imported.not_taken),
+                .remarks = std::move(imported.remarks)};
+  Plausibility judge(database);
+  std::vector<Run> runs;
+  for (Run& run : imported.runs) {
+    const Plausibility::Verdict verdict = judge(run.observation);
+    if (verdict.doubt) {
+      intake.not_taken.push_back({run.observation.line, verdict.doubt->reason, verdict.doubt->detail});
+      continue;
+    }
+    if (is_about_a_name(verdict.not_judged)) ++intake.unknown[{verdict.not_judged, verdict.name}];
+    runs.push_back(std::move(run));
+  }
+  std::stable_sort(intake.not_taken.begin(), intake.not_taken.end(),
+                   [](const NotTaken& a, const NotTaken& b) { return a.line < b.line; });
+  intake.taken = runs.size();
+  intake.added = store.add(runs, file);
+  return intake;
+}
+
+}  // namespace silicast

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "calibration/plausibility.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "base/text.h"
+#include "model/prediction.h"
+
+namespace silicast {
+
+namespace {
+
+// Datasheets state neither overclocking nor what memory refresh gives back; boost clocks exceed the stated ones.
+constexpr double bandwidth_tolerance = 1.10;
+constexpr double peak_tolerance = 1.25;
+
+Bytes largest_cache(const Processor& processor) {
+  Bytes largest;
+  for (const auto& cache : {processor.l2, processor.last_level_cache})
+    if (cache && cache->capacity > largest) largest = cache->capacity;
+  return largest;
+}
+
+// The bytes that every decode step reads at least: the active share of the weights, without an input embedding.
+Bytes least_read(const Workload& workload) {
+  const Architecture& a = workload.architecture;
+  const auto all = static_cast<double>(parameter_count(a));
+  auto active = static_cast<double>(active_parameter_count(a));
+  if (!a.tied_embeddings) active -= static_cast<double>(a.vocabulary * a.hidden);
+  return workload.tensor_bytes() * (std::max(active, 0.0) / all);
+}
+
+double least_operations(const Workload& workload) {
+  const Architecture& a = workload.architecture;
+  const double embeddings = static_cast<double>(a.vocabulary * a.hidden) * (a.tied_embeddings ? 1 : 2);
+  return 2 * std::max(static_cast<double>(active_parameter_count(a)) - embeddings, 0.0);
+}
+
+FlopsPerSecond fastest_unit(const Processor& processor) {
+  FlopsPerSecond best;
+  for (std::size_t i = 0; i < unit_count; ++i) best = std::max(best, processor.peak(static_cast<Unit>(i)));
+  return best;
+}
+
+struct Limits {
+  double step_seconds = 0;   // of a decode step, at least
+  double token_seconds = 0;  // of a prompt token, at least; 0: not known
+};
+
+Limits limits_of(const Compiled& c) {
+  const bool on_cpu = c.stack->on_cpu || !c.device->gpu;
+  const Processor& processor = on_cpu ? *c.device->cpu : *c.device->gpu;
+  const BytesPerSecond bandwidth = c.device->memory.bandwidth;
+  const Bytes read = least_read(*c.workload) - largest_cache(processor);
+  Limits limits;
+  limits.step_seconds = std::max(0.0, read.value()) / bandwidth.value() / bandwidth_tolerance;
+  // Matrix coprocessors of CPUs (AMX) stand in no datasheet.
+  const double peak = fastest_unit(processor).value() * peak_tolerance;
+  if (!on_cpu && peak > 0) limits.token_seconds = least_operations(*c.workload) / peak;
+  return limits;
+}
+
+// What is measured over what is predicted, when that is about a unit's factor.
+std::optional<std::string> slip(double ratio, const char* larger, const char* smaller) {
+  constexpr double spread = 1.8;
+  for (const double factor : {1e3, 1e6})
+    for (const bool large : {true, false}) {
+      const double wanted = large ? factor : 1 / factor;
+      if (ratio < wanted * spread && ratio > wanted / spread)
+        return rounded(large ? ratio : 1 / ratio, 3) + " times " + (large ? larger : smaller);
+    }
+  return std::nullopt;
+}
+
+std::string figures(const char* measured, double value, const char* limit, double bound, const char* unit) {
+  return std::string(measured) + " " + rounded(value, 4) + " " + unit + ", " + limit + " " + rounded(bound, 4) + " " +
+         unit;
+}
+
+}  // namespace
+
+struct Plausibility::Cell {
+  std::optional<Compiled> compiled;
+  Limits limits;
+};
+
+Plausibility::Plausibility(const Database& database) : database_(&database), mapper_(database) {}
+Plausibility::~Plausibility() = default;
+
+Plausibility::Cell& Plausibility::cell_of(const Query& asked) {
+  const std::string key = join({asked.model, asked.quant, asked.device, asked.stack, asked.key_type, asked.value_type,
+                                std::to_string(static_cast<int>(asked.flash_attention))},
+                               "|");
+  auto& cell = cells_[key];
+  if (cell) return *cell;
+  cell = std::make_unique<Cell>();
+  Query query = asked;
+  query.prompt = 0;
+  query.gen = 1;
+  query.depth = 0;
+  query.concurrency = 1;
+  query.offload = {};
+  query.host.clear();
+  try {
+    cell->compiled.emplace(compile(query, *database_));
+    cell->limits = limits_of(*cell->compiled);
+  } catch (const Error&) {
+    cell->compiled.reset();
+  }
+  return *cell;
+}
+
+namespace {
+
+std::optional<Doubt> too_fast(const Question& question, double value, const Limits& limits) {
+  const Query& q = question.query;
+  const auto sequences = static_cast<double>(q.concurrency);
+  const double prompt_seconds = static_cast<double>(q.prompt) * limits.token_seconds;
+  const auto doubt = [&](const char* reason, double bound, const char* unit) {
+    return Doubt{reason, figures("measured", value, "the limit is", bound, unit)};
+  };
+  switch (question.metric) {
+    case Metric::decode_rate:
+      if (limits.step_seconds > 0 && value > sequences / limits.step_seconds)
+        return doubt("decodes faster than the memory can be read", sequences / limits.step_seconds, "tokens/s");
+      break;
+    case Metric::tpot:
+      if (value < limits.step_seconds)
+        return doubt("decodes faster than the memory can be read", limits.step_seconds, "s");
+      break;
+    case Metric::prefill_rate:
+      if (limits.token_seconds > 0 && value > 1 / limits.token_seconds)
+        return doubt("reads the prompt faster than the peak arithmetic", 1 / limits.token_seconds, "tokens/s");
+      break;
+    case Metric::ttft:
+      if (value < prompt_seconds) return doubt("reads the prompt faster than the peak arithmetic", prompt_seconds, "s");
+      break;
+    case Metric::e2e_latency: {
+      const double least =
+          prompt_seconds + static_cast<double>(std::max<std::int64_t>(q.gen - 1, 0)) * limits.step_seconds;
+      if (value < least) return doubt("faster than memory and arithmetic allow", least, "s");
+      break;
+    }
+    case Metric::memory:
+    case Metric::file_size:
+    case Metric::out_of_memory: break;
+  }
+  return std::nullopt;
+}
+
+std::optional<double> predicted(const Question& question, const Prediction& p) {
+  constexpr double gib = 1024.0 * 1024.0 * 1024.0;
+  const auto value = [](const std::optional<Interval>& interval) {
+    return interval ? std::optional(interval->value) : std::nullopt;
+  };
+  switch (question.metric) {
+    case Metric::ttft: return value(p.ttft);
+    case Metric::tpot: return value(p.tpot);
+    case Metric::e2e_latency: return value(p.e2e_latency);
+    case Metric::prefill_rate: return p.prefill ? std::optional(p.prefill->tokens_per_second.value) : std::nullopt;
+    case Metric::decode_rate: return p.decode ? std::optional(p.decode->tokens_per_second.value) : std::nullopt;
+    case Metric::memory: return p.total_bytes().value() / gib;
+    case Metric::file_size: return p.file_bytes.value() / gib;
+    case Metric::out_of_memory: break;
+  }
+  return std::nullopt;
+}
+
+std::optional<Doubt> unit_slip(const Question& question, double value, const Prediction& p) {
+  const auto expected = predicted(question, p);
+  if (!expected || *expected <= 0) return std::nullopt;
+  const double ratio = value / *expected;
+  std::optional<std::string> said;
+  const bool is_size = question.metric == Metric::memory || question.metric == Metric::file_size;
+  const bool is_rate = question.metric == Metric::prefill_rate || question.metric == Metric::decode_rate;
+  if (is_size)
+    said = slip(ratio, "too large: MiB for GiB?", "too small: TiB for GiB?");
+  else if (is_rate)
+    // A run that spills is a thousand times too slow without a slip.
+    said = ratio > 1 ? slip(ratio, "too fast: tokens for thousands of tokens?", "") : std::nullopt;
+  else
+    said = slip(ratio, "too long: ms or us for s?", "too short: ks for s?");
+  if (!said) return std::nullopt;
+  return Doubt{"the unit seems wrong", *said + " (" +
+                                           figures("read", value, "predicted", *expected,
+                                                   is_size   ? "GiB"
+                                                   : is_rate ? "tokens/s"
+                                                             : "s") +
+                                           ")"};
+}
+
+}  // namespace
+
+Plausibility::Verdict Plausibility::operator()(const Observation& row) {
+  try {
+    const QuestionOrReason mapped = mapper_(row);
+    if (const auto* reason = std::get_if<Unpredicted>(&mapped)) return {{}, reason->reason, reason->detail};
+    const Question& question = std::get<Question>(mapped);
+    if (row.device_count > 1) return {{}, "several devices", ""};
+    if (question.query.offload.cpu_moe_layers > 0) return {{}, "weights partly on the host", ""};
+    Cell& cell = cell_of(question.query);
+    if (!cell.compiled) return {{}, "outside of the model", ""};
+    Compiled& c = *cell.compiled;
+    const auto layers = static_cast<std::int64_t>(c.workload->architecture.layers.size());
+    const Offload& offload = question.query.offload;
+    const bool few = offload.layers == Offload::Layers::automatic ||
+                     (offload.layers == Offload::Layers::count && offload.gpu_layers <= layers) ||
+                     (question.gpu_layers && *question.gpu_layers >= 0 && *question.gpu_layers <= layers);
+    if (!c.stack->on_cpu && few) return {{}, "weights partly on the host", ""};
+    const Query& q = question.query;
+    std::optional<Doubt> slipped;
+    if (q.depth + q.prompt + q.gen <= c.workload->architecture.context) {
+      c.query.prompt = q.prompt;
+      c.query.gen = q.gen;
+      c.query.depth = q.depth;
+      c.query.concurrency = q.concurrency;
+      slipped = unit_slip(question, row.value, predict(c, *database_));
+    }
+    if (slipped) return {slipped, "", ""};
+    return {too_fast(question, row.value, cell.limits), "", ""};
+  } catch (const Error& error) {
+    return {{}, "outside of the model", error.what()};
+  }
+}
+
+}  // namespace silicast

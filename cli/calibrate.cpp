@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+// silicast calibrate: measured runs into a store, and out of it.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+
+#include "base/document.h"
+#include "base/text.h"
+#include "calibration/intake.h"
+#include "cli/command.h"
+#include "report/import_report.h"
+
+namespace silicast::cli {
+
+namespace {
+
+struct Options {
+  std::vector<std::string> files;
+  Stated stated;
+  std::string from;
+  std::string store;
+  std::string data;
+  Format format = Format::text;
+};
+
+std::filesystem::path store_file(const Options& options) {
+  return options.store.empty() ? Store::default_file() : std::filesystem::path(options.store);
+}
+
+ExitCode import_files(const Options& options) {
+  const Database database(data_folder(options.data));
+  Store store(store_file(options), Store::Mode::write);
+  ImportReport report{.store = store.file().string(), .files = {}, .unreadable = {}};
+  for (const std::string& file : options.files) {
+    try {
+      constexpr Bytes limit = 512_MiB;
+      report.files.push_back(take_in(read_text_file(file, limit), file, options.stated, options.from, database, store));
+    } catch (const InputError& error) {
+      report.unreadable.emplace_back(error.what());
+    }
+  }
+  const bool some_gave_nothing =
+      std::any_of(report.files.begin(), report.files.end(), [](const Intake& intake) { return intake.taken == 0; });
+  print(options.format == Format::json ? import_json(report) : import_text(report));
+  if (report.unreadable.empty() && !some_gave_nothing) return ExitCode::done;
+  std::fflush(stdout);
+  for (const std::string& message : report.unreadable) std::fprintf(stderr, "silicast: %s\n", message.c_str());
+  for (const Intake& intake : report.files)
+    if (intake.taken == 0)
+      std::fprintf(stderr, "silicast: %s: holds no run that could be taken\n", intake.file.c_str());
+  return ExitCode::bad_input;
+}
+
+ExitCode list_runs(const Options& options) {
+  const Store store(store_file(options), Store::Mode::read);
+  const Table table = runs_table(store.runs());
+  switch (options.format) {
+    case Format::json: print(table_json(table)); break;
+    case Format::csv: print(table_csv(table)); break;
+    case Format::md: print(table_markdown(table)); break;
+    case Format::text:
+    case Format::yaml: print(table_text(table)); break;
+  }
+  return ExitCode::done;
+}
+
+// Beside the file first, so that one that was there is whole until the new one is.
+void write_whole(const std::filesystem::path& path, const std::string& text) {
+  const std::filesystem::path draft = path.string() + ".part";
+  std::ofstream file(draft, std::ios::binary);
+  file << text;
+  file.close();
+  std::error_code error;
+  if (file) std::filesystem::rename(draft, path, error);
+  if (!file || error) {
+    std::filesystem::remove(draft, error);
+    throw InputError(path.string() + ": cannot be written");
+  }
+}
+
+ExitCode export_runs(const Options& options) {
+  const Store store(store_file(options), Store::Mode::read);
+  const auto runs = store.runs();
+  const std::string& target = options.files.front();
+  if (target == "-") {
+    print(runs_csv(runs));
+    return ExitCode::done;
+  }
+  write_whole(target, runs_csv(runs));
+  print(std::to_string(runs.size()) + (runs.size() == 1 ? " run" : " runs") + " written to " + target + "\n");
+  return ExitCode::done;
+}
+
+void add_store_option(CLI::App& command, Options& options) {
+  command
+      .add_option("--store", options.store,
+                  "Where the runs are kept (default: silicast/observations.sqlite in the user's data folder)")
+      ->type_name("FILE");
+}
+
+// A whole number from 1 on.
+void add_count(CLI::App& command, const std::string& name, const std::string& help,
+               std::optional<std::int64_t>& target) {
+  const auto read = [name, &target](const std::string& text) {
+    const auto value = parse_integer(text);
+    if (!value || *value < 1 || *value > 1'000'000'000)
+      throw UsageError(name + ": a whole number from 1 on is expected, got '" + text + "'");
+    target = value;
+  };
+  command.add_option_function<std::string>(name, read, help)->type_name("N")->group("What the file does not tell");
+}
+
+void add_import(CLI::App& calibrate, Action& action) {
+  const auto options = std::make_shared<Options>();
+  CLI::App& command = *calibrate.add_subcommand("import", "Measured runs of other programs into the store");
+  constexpr const char* stated = "What the file does not tell";
+  command
+      .add_option("FILE", options->files,
+                  "What llama-bench (json, jsonl, csv, md), vllm bench, trtllm-bench or mlx_lm.benchmark wrote, or a "
+                  "CSV of measurements")
+      ->required();
+  command
+      .add_option("--device", options->stated.device, "The device that the runs were made on; several of it: NAMExN")
+      ->type_name("NAME")
+      ->group(stated);
+  command.add_option("--model", options->stated.model, "The model")->type_name("NAME")->group(stated);
+  command.add_option("--quant", options->stated.quant, "Its quantization")->type_name("NAME")->group(stated);
+  command.add_option("--backend", options->stated.backend, "The software, such as llama.cpp-cuda")
+      ->type_name("NAME")
+      ->group(stated);
+  add_count(command, "--prompt", "Tokens of each prompt", options->stated.prompt);
+  add_count(command, "--gen", "Tokens generated for each", options->stated.gen);
+  add_count(command, "--concurrency", "Requests at once", options->stated.concurrency);
+  command
+      .add_option("--from", options->from,
+                  "The files' format: " + join(import_formats(), ", ") + " (default: by what they hold)")
+      ->type_name("FORMAT");
+  add_store_option(command, *options);
+  add_format_option(command, options->format, {Format::text, Format::json});
+  add_data_option(command, options->data);
+  command.footer(
+      "llama-bench -m model.gguf -o json > run.json; silicast calibrate import run.json\n"
+      "silicast calibrate import table.md --device m2-ultra-76\n"
+      "silicast calibrate import serve.json --device h100-sxmx2 --quant FP8\n"
+      "silicast calibrate import mlx.txt --device m4-max-40 --model llama-3.1-8b --quant MLX-4bit");
+  command.callback([options, &action] { action = [options] { return import_files(*options); }; });
+}
+
+void add_list_runs(CLI::App& calibrate, Action& action) {
+  const auto options = std::make_shared<Options>();
+  CLI::App& command = *calibrate.add_subcommand("list", "The runs in the store");
+  add_store_option(command, *options);
+  add_format_option(command, options->format, {Format::text, Format::json, Format::csv, Format::md});
+  command.footer(
+      "silicast calibrate list\n"
+      "silicast calibrate list --store lab.sqlite --format csv");
+  command.callback([options, &action] { action = [options] { return list_runs(*options); }; });
+}
+
+void add_export(CLI::App& calibrate, Action& action) {
+  const auto options = std::make_shared<Options>();
+  CLI::App& command = *calibrate.add_subcommand("export", "The runs in the store as a CSV of measurements");
+  command.add_option("FILE", options->files, "Where to; - is the standard output")
+      ->required()
+      ->expected(1)
+      ->type_name("FILE.csv");
+  add_store_option(command, *options);
+  command.footer(
+      "silicast calibrate export runs.csv\n"
+      "silicast calibrate export - | head");
+  command.callback([options, &action] { action = [options] { return export_runs(*options); }; });
+}
+
+}  // namespace
+
+void add_calibrate(CLI::App& app, Action& action) {
+  CLI::App& command = *app.add_subcommand("calibrate", "Measured runs: imported, listed, exported");
+  command.require_subcommand(1);
+  add_import(command, action);
+  add_list_runs(command, action);
+  add_export(command, action);
+  command.footer(
+      "silicast calibrate import run.json\n"
+      "silicast calibrate list\n"
+      "silicast calibrate export runs.csv");
+}
+
+}  // namespace silicast::cli

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "calibration/import.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "calibration/catalogue_names.h"
+#include "calibration/intake.h"
+#include "calibration/plausibility.h"
+#include "tests/unit/expect_error.h"
+
+namespace silicast {
+namespace {
+
+namespace fs = std::filesystem;
+
+const Database& database() {
+  static const Database result(SILICAST_SOURCE_ROOT "/data");
+  return result;
+}
+
+std::string sample(const std::string& name) {
+  std::ifstream file(SILICAST_SOURCE_ROOT "/tests/data/import/" + name, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  EXPECT_FALSE(text.str().empty()) << name;
+  return text.str();
+}
+
+Imported imported(const std::string& name, const Stated& stated = {}) {
+  return import_runs(sample(name), name, stated, database());
+}
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const auto at = text.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  return text.replace(at, from.size(), to);
+}
+
+TEST(ImportLlamaBench, Json) {
+  const Imported file = imported("llama-bench.json");
+  EXPECT_EQ(file.format, "llama-bench-json");
+  EXPECT_TRUE(file.not_taken.empty());
+  ASSERT_EQ(file.runs.size(), 3U);
+  const Observation& pp = file.runs[0].observation;
+  EXPECT_EQ(pp.line, 2);
+  EXPECT_EQ(pp.device, "rtx-4080");
+  EXPECT_EQ(pp.device_count, 1);
+  EXPECT_EQ(pp.backend, "llama.cpp-cuda");
+  EXPECT_EQ(pp.build, "b5163 (8cf427ff)");
+  EXPECT_EQ(pp.source_date, "2025-04-24");
+  EXPECT_EQ(pp.model, "qwen2.5-7b");
+  EXPECT_EQ(pp.quant, "Q4_K_M");
+  EXPECT_EQ(pp.metric, "pp_tps");
+  EXPECT_EQ(pp.value, 7100.002165);
+  EXPECT_EQ(pp.stddev, 140.341520);
+  EXPECT_EQ(pp.prompt, 512);
+  EXPECT_EQ(pp.depth, 0);
+  EXPECT_EQ(pp.flash_attention, false);
+  EXPECT_EQ(pp.kv_type, "f16");
+  EXPECT_EQ(pp.gpu_layers, 99);
+  EXPECT_EQ(pp.threads, 8);
+  EXPECT_NEAR(*pp.model_size_gib, 4.3559, 1e-4);
+  EXPECT_EQ(pp.notes, "b=2048; ub=512");
+  EXPECT_EQ(file.runs[0].machine, "NVIDIA GeForce RTX 4080; AMD Ryzen 7 7800X3D 8-Core Processor");
+  const Observation& tg = file.runs[1].observation;
+  EXPECT_EQ(tg.metric, "tg_tps");
+  EXPECT_EQ(tg.gen, 128);
+  EXPECT_EQ(tg.depth, 8192);
+  EXPECT_EQ(tg.kv_type, "q8_0");
+  EXPECT_EQ(tg.flash_attention, true);
+  EXPECT_EQ(tg.gpu_layers, -1);
+  const Observation& both = file.runs[2].observation;
+  EXPECT_EQ(both.metric, "e2e_s");
+  EXPECT_NEAR(both.value, 640 / 560.0, 1e-12);
+  EXPECT_NEAR(*both.stddev, both.value / 100, 1e-12);
+  EXPECT_EQ(both.gen, 129) << "the first token comes out of the prompt; 128 are decoded";
+  EXPECT_FALSE(both.flash_attention.has_value()) << "-1: llama.cpp decides";
+}
+
+TEST(ImportLlamaBench, CsvAndJsonlSayTheSame) {
+  const Imported csv = imported("llama-bench.csv");
+  EXPECT_EQ(csv.format, "llama-bench-csv");
+  ASSERT_EQ(csv.runs.size(), 2U);
+  EXPECT_EQ(csv.runs[1].observation.value, 119.915244);
+  EXPECT_EQ(csv.runs[1].observation.model, "qwen2.5-7b");
+  EXPECT_EQ(csv.runs[1].observation.line, 3);
+  const Imported jsonl = imported("llama-bench.jsonl");
+  ASSERT_EQ(jsonl.runs.size(), 2U);
+  EXPECT_EQ(jsonl.runs[0].observation.device, "m2-ultra-76");
+  EXPECT_EQ(jsonl.runs[0].observation.model, "llama-2-7b");
+  EXPECT_EQ(jsonl.runs[0].observation.backend, "llama.cpp-metal");
+  ASSERT_EQ(jsonl.remarks.size(), 1U) << "the number of its cores is not told";
+  EXPECT_NE(jsonl.remarks.begin()->first.find("m2-ultra-60"), std::string::npos);
+}
+
+TEST(ImportLlamaBench, Markdown) {
+  const Imported file = imported("llama-bench.md", {.device = "rtx-4090"});
+  ASSERT_EQ(file.runs.size(), 4U);
+  const Observation& pp = file.runs[0].observation;
+  EXPECT_EQ(pp.quant, "Q4_K_M");
+  EXPECT_TRUE(pp.model.starts_with("llama-3")) << pp.model;
+  EXPECT_EQ(pp.value, 11950.20);
+  EXPECT_EQ(pp.stddev, 23.45);
+  EXPECT_EQ(pp.build, "b5163 (8cf427ff)") << "the line below the table";
+  EXPECT_EQ(pp.kv_type, "q8_0");
+  EXPECT_EQ(pp.notes, "ub=1024");
+  EXPECT_EQ(file.runs[1].observation.depth, 8192);
+  const Observation& old = file.runs[2].observation;
+  EXPECT_EQ(old.quant, "Q4_0") << "'mostly' of old builds";
+  EXPECT_EQ(old.prompt, 64);
+  EXPECT_EQ(old.backend, "llama.cpp-cpu");
+  EXPECT_EQ(old.build, "") << "its table has no such line";
+}
+
+TEST(ImportLlamaBench, MarkdownNamesItsDeviceInTheLog) {
+  const Imported file = imported("llama-bench.md");
+  ASSERT_EQ(file.runs.size(), 2U);
+  EXPECT_EQ(file.runs[0].observation.device, "rtx-4090");
+  ASSERT_EQ(file.not_taken.size(), 2U) << "a CPU is named nowhere";
+  EXPECT_NE(file.not_taken[0].reason.find("--device"), std::string::npos);
+}
+
+TEST(ImportServers, VllmServe) {
+  const Imported file = imported("vllm-serve.json", {.device = "h100-sxmx2"});
+  EXPECT_EQ(file.format, "vllm-serve");
+  ASSERT_EQ(file.runs.size(), 2U);
+  const Observation& ttft = file.runs[0].observation;
+  EXPECT_EQ(ttft.metric, "ttft_s");
+  EXPECT_DOUBLE_EQ(ttft.value, 0.18125);
+  EXPECT_EQ(ttft.prompt, 1024);
+  EXPECT_EQ(ttft.gen, 256);
+  EXPECT_EQ(ttft.batch, 8);
+  EXPECT_EQ(ttft.device, "h100-sxm");
+  EXPECT_EQ(ttft.device_count, 2);
+  EXPECT_EQ(ttft.model, "llama-3.1-8b");
+  EXPECT_EQ(ttft.source_date, "2025-11-20");
+  EXPECT_EQ(file.runs[1].observation.metric, "tpot_s");
+  EXPECT_DOUBLE_EQ(file.runs[1].observation.value, 0.00975);
+  EXPECT_EQ(imported("vllm-serve.json").runs.size(), 0U) << "the file does not tell the device";
+}
+
+TEST(ImportServers, VllmLatencyAndThroughput) {
+  Stated stated{.device = "h100-sxm", .model = "llama-3.1-8b", .quant = "BF16"};
+  EXPECT_EQ(imported("vllm-latency.json", stated).runs.size(), 0U) << "it does not tell what was asked";
+  stated.prompt = 32;
+  stated.gen = 128;
+  stated.concurrency = 8;
+  const Imported file = imported("vllm-latency.json", stated);
+  ASSERT_EQ(file.runs.size(), 1U);
+  EXPECT_EQ(file.runs[0].observation.metric, "e2e_s");
+  EXPECT_EQ(file.runs[0].observation.value, 2.05);
+  EXPECT_EQ(file.runs[0].observation.batch, 8);
+  EXPECT_EQ(imported("vllm-throughput.json", stated).not_taken.size(), 1U);
+}
+
+TEST(ImportServers, TensorRt) {
+  const Imported file = imported("trtllm.json");
+  ASSERT_EQ(file.runs.size(), 3U);
+  const Observation& row = file.runs[1].observation;
+  EXPECT_EQ(row.device, "h100-sxm");
+  EXPECT_EQ(row.quant, "FP8");
+  EXPECT_EQ(row.kv_type, "fp8");
+  EXPECT_EQ(row.metric, "tpot_s");
+  EXPECT_NEAR(row.value, 0.00496, 1e-9);
+  const auto speculative =
+      replaced(sample("trtllm.json"), "\"dataset\":", "\"decoding_stats\": {\"mode\": \"MTP\"}, \"dataset\":");
+  const Imported other = import_runs(speculative, "x", {}, database());
+  ASSERT_EQ(other.not_taken.size(), 1U);
+  EXPECT_EQ(other.not_taken[0].reason, "speculative decoding");
+}
+
+TEST(ImportMlx, Text) {
+  const Imported file = imported("mlx.txt", {.device = "m4-max-40", .model = "llama-3.1-8b", .quant = "MLX-4bit"});
+  ASSERT_EQ(file.runs.size(), 3U);
+  EXPECT_EQ(file.runs[0].observation.value, 881.912);
+  EXPECT_NEAR(*file.runs[0].observation.stddev, 3.372 / std::sqrt(2.0), 1e-6);
+  EXPECT_EQ(file.runs[1].observation.metric, "tg_tps");
+  EXPECT_EQ(file.runs[1].observation.depth, 512);
+  EXPECT_EQ(file.runs[1].observation.gen, 1024);
+  EXPECT_NEAR(file.runs[2].observation.value, 5.041e9 / 1073741824.0, 1e-9);
+  EXPECT_EQ(imported("mlx.txt", {.device = "m4-max-40"}).runs.size(), 0U);
+}
+
+// Every prefix of a file: never a crash, never a run that the whole file does not have.
+TEST(ImportHostile, EveryCut) {
+  const Stated stated{
+      .device = "rtx-4080", .model = "llama-3.1-8b", .quant = "Q4_K_M", .prompt = 32, .gen = 8, .concurrency = 1};
+  for (const char* name : {"llama-bench.json", "llama-bench.csv", "llama-bench.md", "trtllm.json", "mlx.txt"}) {
+    const std::string whole = sample(name);
+    const std::size_t most = import_runs(whole, name, stated, database()).runs.size();
+    for (std::size_t size = 0; size < whole.size(); size += 499) {
+      try {
+        EXPECT_LE(import_runs(whole.substr(0, size), name, stated, database()).runs.size(), most)
+            << name << " " << size;
+      } catch (const InputError&) {
+      }
+    }
+  }
+}
+
+TEST(ImportHostile, CutOffJsonGivesWhatIsWhole) {
+  const std::string whole = sample("llama-bench.json");
+  const Imported cut = import_runs(whole.substr(0, whole.size() - 200), "x.json", {}, database());
+  EXPECT_EQ(cut.runs.size(), 2U);
+  ASSERT_EQ(cut.not_taken.size(), 1U);
+  EXPECT_EQ(cut.not_taken[0].reason, "the file is cut off within a run");
+  EXPECT_EQ(cut.not_taken[0].line, 80);
+}
+
+TEST(ImportHostile, WrongTypes) {
+  const auto reason = [](const std::string& from, const std::string& to) {
+    const Imported file = import_runs(replaced(sample("llama-bench.json"), from, to), "x", {}, database());
+    EXPECT_EQ(file.runs.size(), 2U) << to << ": the other runs are taken";
+    return file.not_taken.size() == 1 ? file.not_taken[0].reason : "";
+  };
+  EXPECT_EQ(reason("7100.002165", "\"fast\""), "a value is no number");
+  EXPECT_EQ(reason("7100.002165", "-1"), "a value is not above 0");
+  EXPECT_EQ(reason("7100.002165", "NaN"), "not JSON");
+  EXPECT_EQ(reason("7100.002165", "1e999"), "not JSON");
+  EXPECT_EQ(reason("\"n_prompt\": 512", "\"n_prompt\": 0.5"), "a value is no whole number");
+  EXPECT_EQ(reason("\"n_prompt\": 512", "\"n_prompt\": -512"), "the test is not pp, tg or pp+tg");
+  EXPECT_EQ(reason("\"n_prompt\": 512", "\"n_prompt\": 512, \"n_prompt\": 512"), "not JSON") << "a key twice";
+}
+
+TEST(ImportHostile, NotAFormat) {
+  EXPECT_INPUT_ERROR(import_runs("", "f", {}, database()), "is empty");
+  EXPECT_INPUT_ERROR(import_runs("hello", "f", {}, database()), "none of the formats");
+  EXPECT_INPUT_ERROR(import_runs("{\"a\": 1}", "f", {}, database()), "none of the formats");
+  EXPECT_INPUT_ERROR(import_runs(std::string(1 << 20, '['), "f", {}, database()), "none of the formats");
+  EXPECT_INPUT_ERROR(imported("mlx.txt", {.device = "rtx-4900"}), "rtx-4090");
+  EXPECT_THROW(import_runs("", "f", {}, database(), "xml"), UsageError);
+  const std::string deep = "[{\"avg_ts\": " + std::string(5000, '{') + std::string(5000, '}') + "}]";
+  EXPECT_EQ(import_runs(deep, "f", {}, database()).not_taken.size(), 1U);
+}
+
+TEST(ImportMeasurements, RowByRow) {
+  const std::string header = "id,device,backend,model,quant,prompt_len,metric,value\n";
+  const Imported file = import_runs(header +
+                                        "a,rtx-4090,llama.cpp-cuda,llama-3.1-8b,Q4_K_M,512,pp_tps,11000\n"
+                                        "b,rtx-4090,llama.cpp-cuda,llama-3.1-8b,Q4_K_M,512,pp_tps,fast\n"
+                                        "a,rtx-4090,llama.cpp-cuda,llama-3.1-8b,Q4_K_M,512,pp_tps,11000\n"
+                                        "c,,llama.cpp-cuda,llama-3.1-8b,Q4_K_M,512,pp_tps,11000\n"
+                                        "d,rtx-4090,llama.cpp-cuda,llama-3.1-8b,Q4_K_M,512,pp_t",
+                                    "m.csv", {}, database());
+  EXPECT_EQ(file.runs.size(), 1U);
+  ASSERT_EQ(file.not_taken.size(), 4U);
+  std::set<int> lines;
+  for (const NotTaken& row : file.not_taken) lines.insert(row.line);
+  EXPECT_EQ(lines, (std::set{3, 4, 5, 6}));
+}
+
+Observation row(const char* metric, double value) {
+  Observation o;
+  o.device = "rtx-4090";
+  o.backend = "llama.cpp-cuda";
+  o.model = "llama-3.1-8b";
+  o.quant = "Q4_K_M";
+  o.metric = metric;
+  o.value = value;
+  o.prompt = 512;
+  o.gen = 128;
+  return o;
+}
+
+TEST(PlausibilityOfRuns, AgainstPhysicsAndUnits) {
+  Plausibility judge(database());
+  const auto reason = [&](const Observation& o) {
+    const auto verdict = judge(o);
+    EXPECT_EQ(verdict.not_judged, "") << verdict.name;
+    return verdict.doubt ? verdict.doubt->reason : "";
+  };
+  EXPECT_EQ(reason(row("tg_tps", 150)), "");
+  EXPECT_EQ(reason(row("tg_tps", 20)), "") << "slow is no contradiction";
+  EXPECT_EQ(reason(row("tg_tps", 400)), "decodes faster than the memory can be read");
+  Observation batched = row("tg_tps", 400);
+  batched.batch = 8;
+  EXPECT_EQ(reason(batched), "") << "eight sequences share the weights";
+  EXPECT_EQ(reason(row("pp_tps", 12'000)), "");
+  EXPECT_EQ(reason(row("pp_tps", 500'000)), "reads the prompt faster than the peak arithmetic");
+  EXPECT_EQ(reason(row("tpot_s", 0.0001)), "decodes faster than the memory can be read");
+  EXPECT_EQ(reason(row("tpot_s", 7.5)), "the unit seems wrong") << "ms for s";
+  EXPECT_EQ(reason(row("tpot_s", 7500)), "the unit seems wrong") << "us for s";
+  EXPECT_EQ(reason(row("ttft_s", 45)), "the unit seems wrong");
+  EXPECT_EQ(reason(row("size_gib", 4.58)), "");
+  EXPECT_EQ(reason(row("size_gib", 4690)), "the unit seems wrong") << "MiB for GiB";
+  EXPECT_EQ(reason(row("mem_gib", 6.0)), "");
+  EXPECT_EQ(reason(row("mem_gib", 6100)), "the unit seems wrong");
+  Observation unknown = row("tg_tps", 1e6);
+  unknown.device = "rtx-9999";
+  EXPECT_EQ(judge(unknown).not_judged, "unknown device");
+}
+
+TEST(CatalogueNamesOfDevices, AsDriversPrintThem) {
+  const CatalogueNames names(database());
+  const auto device = [&](const char* text, bool cpu = false) {
+    const auto match = names.device(text, cpu);
+    return match ? match->name : "";
+  };
+  EXPECT_EQ(device("NVIDIA GeForce RTX 4080"), "rtx-4080");
+  EXPECT_EQ(device("NVIDIA GeForce RTX 4070 Laptop GPU"), "rtx-4070-laptop");
+  EXPECT_EQ(device("NVIDIA GeForce RTX 4070 Ti SUPER"), "rtx-4070-ti-super");
+  EXPECT_EQ(device("NVIDIA H100 80GB HBM3"), "h100-sxm");
+  EXPECT_EQ(device("NVIDIA H100 PCIe"), "h100-pcie");
+  EXPECT_EQ(device("NVIDIA A100-SXM4-80GB"), "a100-sxm-80");
+  EXPECT_EQ(device("NVIDIA RTX A6000"), "rtx-a6000");
+  EXPECT_EQ(device("NVIDIA GB10"), "dgx-spark");
+  EXPECT_EQ(device("AMD RYZEN AI MAX+ 395 w/ Radeon 8060S"), "ryzen-ai-max-395");
+  EXPECT_EQ(device("Apple M2 Ultra"), "m2-ultra-76");
+  EXPECT_EQ(device("Apple M4 Max"), "m4-max-40");
+  EXPECT_EQ(device("NVIDIA GeForce RTX 9999"), "");
+  EXPECT_EQ(device("AMD Radeon Graphics"), "") << "no model";
+  EXPECT_EQ(device(""), "");
+}
+
+TEST(CatalogueNamesOfQuants, AsLlamaCppPrintsThem) {
+  EXPECT_EQ(quant_of_llama_type("Q4_K - Medium"), "Q4_K_M");
+  EXPECT_EQ(quant_of_llama_type("Q2_K - Medium"), "Q2_K");
+  EXPECT_EQ(quant_of_llama_type("MXFP4 MoE"), "MXFP4_MOE");
+  EXPECT_EQ(quant_of_llama_type("IQ4_XS - 4.25 bpw"), "IQ4_XS");
+  EXPECT_EQ(quant_of_llama_type("IQ3_S mix - 3.66 bpw"), "IQ3_M");
+  EXPECT_EQ(quant_of_llama_type("mostly Q4_0"), "Q4_0");
+  EXPECT_EQ(quant_of_llama_type("Q8_0 (guessed)"), "Q8_0");
+  EXPECT_EQ(quant_of_llama_type("all F32"), "F32");
+  EXPECT_EQ(model_file_stem("a/b/Model-Q8_0-00001-of-00003.gguf"), "Model-Q8_0");
+  EXPECT_EQ(model_file_stem("plain"), "plain");
+}
+
+TEST(IntakeOfFiles, AccountsForEveryRow) {
+  const fs::path file = fs::temp_directory_path() / ("silicast-intake-" + std::to_string(::getpid()) + ".sqlite");
+  fs::remove(file);
+  {
+    Store store(file, Store::Mode::write);
+    const std::string text = replaced(sample("llama-bench.json"), "\"avg_ts\": 98.881588", "\"avg_ts\": 9888.1588");
+    const Intake intake = take_in(text, "x.json", {}, "", database(), store);
+    EXPECT_EQ(intake.taken, 2U);
+    ASSERT_EQ(intake.not_taken.size(), 1U);
+    EXPECT_EQ(intake.not_taken[0].line, 39);
+    const Intake unknown =
+        take_in(replaced(text, "GeForce RTX 4080", "GeForce RTX 9999"), "x.json", {}, "", database(), store);
+    EXPECT_EQ(unknown.unknown.size(), 1U) << "said once";
+    EXPECT_EQ(unknown.added.runs, 1U) << "and kept";
+  }
+  fs::remove(file);
+}
+
+}  // namespace
+}  // namespace silicast
