@@ -266,6 +266,7 @@ SILICAST_INSTANTIATE(Hertz)
 SILICAST_INSTANTIATE(FlopsPerSecond)
 SILICAST_INSTANTIATE(Seconds)
 SILICAST_INSTANTIATE(Watts)
+SILICAST_INSTANTIATE(Joules)
 #undef SILICAST_INSTANTIATE
 
 std::size_t Section::choice(std::string_view key, const std::vector<std::string>& names) const {

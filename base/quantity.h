@@ -90,6 +90,8 @@ using SecondsPerToken = decltype(Seconds(1) / Tokens(1));
 using BytesPerToken = decltype(Bytes(1) / Tokens(1));
 using JoulesPerToken = decltype(Joules(1) / Tokens(1));
 using Watts = decltype(Joules(1) / Seconds(1));
+using JoulesPerByte = decltype(Joules(1) / Bytes(1));
+using JoulesPerFlop = decltype(Joules(1) / Flops(1));
 using FlopsPerByte = decltype(Flops(1) / Bytes(1));
 
 inline namespace literals {

@@ -111,6 +111,7 @@ constexpr std::array compute_units{
 constexpr std::array time_units{
     Unit{"us", 1e-6}, Unit{"ms", 1e-3}, Unit{"s", 1}, Unit{"ns", 1e-9}, Unit{"min", 60}, Unit{"h", 3600}};
 constexpr std::array power_units{Unit{"W", 1}, Unit{"kW", 1e3}, Unit{"mW", 1e-3}};
+constexpr std::array energy_units{Unit{"J", 1}, Unit{"mJ", 1e-3}, Unit{"uJ", 1e-6}, Unit{"nJ", 1e-9}, Unit{"pJ", 1e-12}};
 // clang-format on
 
 template <class Q>
@@ -127,6 +128,8 @@ std::span<const Unit> units_of() {
     return time_units;
   else if constexpr (std::is_same_v<Q, Watts>)
     return power_units;
+  else if constexpr (std::is_same_v<Q, Joules>)
+    return energy_units;
 }
 
 }  // namespace
@@ -160,6 +163,7 @@ SILICAST_INSTANTIATE(Hertz)
 SILICAST_INSTANTIATE(FlopsPerSecond)
 SILICAST_INSTANTIATE(Seconds)
 SILICAST_INSTANTIATE(Watts)
+SILICAST_INSTANTIATE(Joules)
 #undef SILICAST_INSTANTIATE
 
 std::string exact(double value) {

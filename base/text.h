@@ -28,7 +28,7 @@ std::optional<double> parse_share(std::string_view text);
 
 // "1008 GB/s" -> 1008e9 bytes per second. nullopt when the number or the unit is not one of the quantity's.
 // Sizes: B kB MB GB TB KiB MiB GiB TiB. Rates: .../s. Clock: Hz kHz MHz GHz. Compute: GFLOPS TFLOPS PFLOPS, GOPS TOPS
-// POPS. Time: ns us ms s min h. Power: mW W kW.
+// POPS. Time: ns us ms s min h. Power: mW W kW. Energy: pJ nJ uJ mJ J.
 template <class Q>
 std::optional<Q> parse_quantity(std::string_view text);
 // The units that parse_quantity<Q> accepts, for error messages: "GB/s, GiB/s, ...".

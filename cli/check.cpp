@@ -51,7 +51,8 @@ void add_check(CLI::App& app, Action& action) {
   CLI::App* command =
       app.add_subcommand("check", "Lint of data files: readable, consistent, every figure with its source");
   command->add_option("FILE", options->files,
-                      "YAML files of devices, models, quants, stacks or workloads (default: the data folder)");
+                      "YAML files of devices, models, quants, stacks or workloads, CSV files of measurements (default: "
+                      "the data folder)");
   add_format_option(*command, options->format, {Format::text, Format::json});
   add_data_option(*command, options->data);
   command->footer(

@@ -21,16 +21,22 @@ using Action = std::function<ExitCode()>;
 
 // Each of these adds one command, which sets the action when it is the one asked for.
 void add_predict(CLI::App& app, Action& action);
+void add_explain(CLI::App& app, Action& action);
+void add_compare(CLI::App& app, Action& action);
 void add_list(CLI::App& app, Action& action);
 void add_show(CLI::App& app, Action& action);
 void add_check(CLI::App& app, Action& action);
 void add_validate(CLI::App& app, Action& action);
+void add_calibrate(CLI::App& app, Action& action);
 
 enum class Format { text, json, csv, md, yaml };
 // --format, one of those named; the first is the default.
 void add_format_option(CLI::App& command, Format& format, std::vector<Format> accepted);
 // --data DIR
 void add_data_option(CLI::App& command, std::string& folder);
+
+// Where the program stands; empty where the system does not tell.
+std::filesystem::path executable_folder();
 
 // What the command line says, else SILICAST_DATA, else ../share/silicast/data beside the executable, else the data of
 // the source tree it was built from. Throws InputError where there is none.

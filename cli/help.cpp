@@ -58,8 +58,20 @@ std::string arguments_of(const CLI::App& command) {
   return text.empty() ? text : "\nArguments:\n" + text;
 }
 
+std::vector<const CLI::App*> commands_of(const CLI::App& command) {
+  return command.get_subcommands([](const CLI::App*) { return true; });
+}
+
+std::string subcommands_of(const CLI::App& command) {
+  std::string text;
+  for (const CLI::App* subcommand : commands_of(command))
+    text += entry(subcommand->get_name(), subcommand->get_description());
+  return text.empty() ? text : "\nCommands:\n" + text;
+}
+
 std::string usage_of(const CLI::App& command) {
-  std::string text = "silicast " + command.get_name();
+  std::string text = "silicast " + full_name(command);
+  if (!commands_of(command).empty()) return text + " COMMAND [OPTIONS]";
   for (const CLI::Option* option : command.get_options())
     if (option->get_positional()) {
       const std::string name = option->get_name(true) + (option->get_expected_max() > 1 ? "..." : "");
@@ -87,16 +99,21 @@ std::string examples_of(const CLI::App& command) {
 
 }  // namespace
 
+std::string full_name(const CLI::App& command) {
+  const CLI::App* parent = command.get_parent();
+  const bool below_program = parent == nullptr || parent->get_parent() == nullptr;
+  return (below_program ? "" : full_name(*parent) + " ") + command.get_name();
+}
+
 std::string program_help(const CLI::App& app) {
-  std::string text = "silicast: " + app.get_description() + "\n\nUsage:\n  silicast COMMAND [OPTIONS]\n\nCommands:\n";
-  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
-    text += entry(command->get_name(), command->get_description());
-  return text + options_of(app) + "\n'silicast COMMAND --help' explains a command.\n" + examples_of(app) + exit_codes;
+  return "silicast: " + app.get_description() + "\n\nUsage:\n  silicast COMMAND [OPTIONS]\n" + subcommands_of(app) +
+         options_of(app) + "\n'silicast COMMAND --help' explains a command.\n" + examples_of(app) + exit_codes;
 }
 
 std::string command_help(const CLI::App& command) {
-  return "silicast " + command.get_name() + ": " + command.get_description() + "\n\nUsage:\n  " + usage_of(command) +
-         "\n" + arguments_of(command) + options_of(command) + examples_of(command) + exit_codes;
+  return "silicast " + full_name(command) + ": " + command.get_description() + "\n\nUsage:\n  " + usage_of(command) +
+         "\n" + arguments_of(command) + subcommands_of(command) + options_of(command) + examples_of(command) +
+         exit_codes;
 }
 
 }  // namespace silicast::cli

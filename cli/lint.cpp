@@ -7,7 +7,10 @@
 #include <map>
 #include <set>
 
+#include "base/csv.h"
 #include "base/text.h"
+#include "calibration/observation.h"
+#include "calibration/plausibility.h"
 
 namespace silicast::cli {
 
@@ -15,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-enum class Kind { device, model, quant, stack, link, types, workload, family, profile, unknown };
+enum class Kind { device, model, quant, stack, link, types, workload, prices, family, profile, unknown };
 
 bool has_any(const Node& root, std::initializer_list<std::string_view> keys) {
   return std::any_of(keys.begin(), keys.end(), [&](std::string_view key) { return root.find(key) != nullptr; });
@@ -25,7 +28,7 @@ Kind kind_by_folder(const std::string& folder) {
   static const std::map<std::string, Kind> kinds{{"families", Kind::family}, {"devices", Kind::device},
                                                  {"models", Kind::model},    {"quants", Kind::quant},
                                                  {"stacks", Kind::stack},    {"profiles", Kind::profile},
-                                                 {"links", Kind::link}};
+                                                 {"links", Kind::link},       {"prices", Kind::prices}};
   const auto at = kinds.find(folder);
   return at == kinds.end() ? Kind::unknown : at->second;
 }
@@ -96,6 +99,7 @@ void lint_entry(const Entry& entry, Kind kind, const Database& database, Finding
     case Kind::types:
     case Kind::workload:
     case Kind::family:
+    case Kind::prices:
     case Kind::profile:
     case Kind::unknown: break;
   }
@@ -116,6 +120,14 @@ const Catalogue& catalogue_of(Kind kind, const Database& database) {
 constexpr std::array entry_kinds{Kind::device, Kind::model, Kind::quant, Kind::stack, Kind::link};
 bool has_entries(Kind kind) { return std::find(entry_kinds.begin(), entry_kinds.end(), kind) != entry_kinds.end(); }
 
+void lint_prices(const Node& root, const Database& database, Findings& findings) {
+  const Section file(root);
+  const bool of_devices = file.text("kind") != "electricity";
+  for (const PriceBook::Item& item : PriceBook::read_items(file))
+    if (of_devices && !database.devices().try_find(item.name))
+      findings.push_back(at(root.mark, "prices", "there is no device '" + item.name + "'"));
+}
+
 void lint_content(const fs::path& file, const Node& root, const Database& database, Findings& findings) {
   const Kind kind = kind_of(file, root);
   if (kind == Kind::unknown) {
@@ -125,6 +137,8 @@ void lint_content(const fs::path& file, const Node& root, const Database& databa
     static_cast<void>(TypeTable(Section(root)));
   } else if (kind == Kind::workload) {
     static_cast<void>(read_workload(Section(root), database.types()));
+  } else if (kind == Kind::prices) {
+    lint_prices(root, database, findings);
   } else if (has_entries(kind)) {
     for (const Entry& entry : catalogue_of(kind, database).entries_of(file)) {
       try {
@@ -145,13 +159,28 @@ std::vector<Entry> readable_entries(const fs::path& file, const Catalogue& catal
   }
 }
 
+// Every row readable, and possible as far as that can be judged.
+Findings lint_measurements(const fs::path& file, const Database& database) {
+  Findings findings;
+  const CsvTable table(read_text_file(file, 512_MiB), file.string());
+  const auto place = [&](int line) { return Mark{std::make_shared<const std::string>(file.string()), line, 0}; };
+  std::vector<BadRow> bad;
+  Plausibility judge(database);
+  for (const Observation& row : parse_observations(table, &bad))
+    if (const auto verdict = judge(row); verdict.doubt)
+      findings.push_back(at(place(row.line), "value", verdict.doubt->reason + ": " + verdict.doubt->detail));
+  for (const BadRow& row : bad) findings.push_back(at(place(row.line), "", row.what));
+  return findings;
+}
+
 }  // namespace
 
 std::vector<fs::path> data_files(const fs::path& folder) {
   std::vector<fs::path> files;
   for (const auto& item : fs::recursive_directory_iterator(folder, fs::directory_options::follow_directory_symlink)) {
     const auto ending = item.path().extension();
-    if (item.is_regular_file() && (ending == ".yaml" || ending == ".yml")) files.push_back(item.path());
+    if (item.is_regular_file() && (ending == ".yaml" || ending == ".yml" || ending == ".csv"))
+      files.push_back(item.path());
   }
   std::sort(files.begin(), files.end());
   return files;
@@ -161,8 +190,9 @@ Findings lint_file(const fs::path& file, const Database& database) {
   Findings findings;
   try {
     const std::string ending = lower(file.extension().string());
+    if (ending == ".csv") return lint_measurements(file, database);
     if (ending != ".yaml" && ending != ".yml")
-      throw InputError(file.string() + ": a .yaml file is expected; this is " +
+      throw InputError(file.string() + ": a .yaml or .csv file is expected; this is " +
                        (ending.empty() ? "a file without ending" : "'" + ending + "'"));
     const Node root = read_yaml_file(file);
     if (root.kind != Node::Kind::map) throw InputError(root.mark, "", "a map is expected, got " + shown(root));

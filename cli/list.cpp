@@ -87,7 +87,7 @@ Table devices(const Database& database, const Options& options) {
                           capacities(d.memory),
                           in_unit(d.memory.bandwidth.value(), giga, "GB/s"),
                           in_unit(half_precision_peak(d), tera, "TFLOPS"),
-                          d.tdp ? in_unit(d.tdp->value(), 1, "W") : Cell{},
+                          d.power.tdp ? in_unit(d.power.tdp->value(), 1, "W") : Cell{},
                           {d.default_stack}});
   }
   return table;

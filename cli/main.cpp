@@ -13,10 +13,13 @@ namespace {
 
 void add_commands(CLI::App& app, Action& action) {
   add_predict(app, action);
+  add_explain(app, action);
+  add_compare(app, action);
   add_list(app, action);
   add_show(app, action);
   add_check(app, action);
   add_validate(app, action);
+  add_calibrate(app, action);
 }
 
 std::vector<std::string> commands_of(const CLI::App& app) {
@@ -29,7 +32,7 @@ std::vector<std::string> commands_of(const CLI::App& app) {
 // The command that was asked for, or the program itself.
 const CLI::App& asked(const CLI::App& app) {
   const auto parsed = app.get_subcommands();
-  return parsed.empty() ? app : *parsed.front();
+  return parsed.empty() ? app : asked(*parsed.front());
 }
 
 [[noreturn]] void refuse_unknown(const CLI::App& app) {
@@ -37,22 +40,30 @@ const CLI::App& asked(const CLI::App& app) {
   const std::string first = rest.empty() ? "" : rest.front();
   const CLI::App& command = asked(app);
   if (!first.starts_with('-'))
-    throw UsageError("unexpected argument '" + first + "'; see silicast " + command.get_name() + " --help");
+    throw UsageError("unexpected argument '" + first + "'; see silicast " + full_name(command) + " --help");
   const std::string name = first.substr(0, first.find('='));
   std::vector<std::string> known;
   for (const CLI::Option* option : command.get_options())
     for (const auto& l : option->get_lnames()) known.push_back("--" + l);
   throw UsageError("unknown option '" + name + "'" + did_you_mean(name, known) + "; see silicast " +
-                   command.get_name() + " --help");
+                   full_name(command) + " --help");
+}
+
+// Of the program's commands, and of those of a command that has some.
+void check_commands(const CLI::App& app, int argc, char** argv) {
+  const CLI::App* command = &app;
+  for (int i = 1; i < argc && argv[i][0] != '-'; ++i) {
+    const auto names = commands_of(*command);
+    if (names.empty()) return;
+    if (std::find(names.begin(), names.end(), argv[i]) == names.end())
+      throw UsageError("unknown command '" + std::string(argv[i]) + "'" + did_you_mean(argv[i], names) +
+                       "; there are " + join(names, ", "));
+    command = command->get_subcommand(argv[i]);
+  }
 }
 
 void parse(CLI::App& app, int argc, char** argv) {
-  if (argc > 1 && argv[1][0] != '-') {
-    const auto names = commands_of(app);
-    if (std::find(names.begin(), names.end(), argv[1]) == names.end())
-      throw UsageError("unknown command '" + std::string(argv[1]) + "'" + did_you_mean(argv[1], names) +
-                       "; there are " + join(names, ", "));
-  }
+  check_commands(app, argc, argv);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ExtrasError&) {

@@ -127,6 +127,7 @@ void add_query_options(CLI::App& command, Query& query) {
       [&query](const std::string& text) { query.wired_limit = size("--wired-limit", text); });
   add_text(command, "--os", "NAME", how_group, "Release that decides that limit, such as macos-26", query.os);
   add_placement_options(command, query);
+  add_running_options(command, query);
 }
 
 }  // namespace silicast::cli

@@ -20,4 +20,7 @@ void add_query_options(CLI::App& command, Query& query);
 // The part of them that says where layers live: host, links, splits.
 void add_placement_options(CLI::App& command, Query& query);
 
+// The part of them that says what it may draw and what it costs.
+void add_running_options(CLI::App& command, Query& query);
+
 }  // namespace silicast::cli

@@ -4,41 +4,12 @@
 
 #include "base/text.h"
 #include "cli/show.h"
-#include "workloads/gguf.h"
-#include "workloads/hf_config.h"
+#include "model/model_source.h"
 #include "workloads/step.h"
 
 namespace silicast::cli {
 
 namespace {
-
-namespace fs = std::filesystem;
-
-// What the name or file gives: shapes alone, or shapes with types.
-struct Model {
-  std::optional<Entry> entry;
-  std::optional<Architecture> architecture;
-  std::optional<Workload> workload;
-};
-
-Model read_model(const std::string& name, const Database& database) {
-  const std::string ending = lower(fs::path(name).extension().string());
-  if (ending == ".gguf") return {.workload = workload_of(read_gguf(name, *database.types()), name, database.types())};
-  if (ending == ".json")
-    return {.architecture = architecture_of_hf_config(read_json_file(name), fs::path(name).stem().string())};
-  if (ending == ".yaml" || ending == ".yml") {
-    const Node root = read_yaml_file(name);
-    if (root.kind == Node::Kind::map && is_workload(Section(root)))
-      return {.workload = read_workload(Section(root), database.types())};
-  }
-  return {.entry = database.models().find_or_read(name), .architecture = *database.architecture(name)};
-}
-
-void quantize(Model& model, const std::string& text, const Database& database) {
-  if (model.workload) throw UsageError("--quant: the file brings its own types (" + model.workload->quantization + ")");
-  const QuantName name = parse_quant_name(text);
-  model.workload = make_workload(*model.architecture, *database.quant(name.scheme), name.options, database.types());
-}
 
 Cell shape_cell(const Tensor& tensor) {
   const std::vector<std::int64_t> widths(tensor.shape.begin(), tensor.shape.begin() + tensor.dimensions());
@@ -192,11 +163,11 @@ Page workload_page(const Workload& w, const ShowOptions& options) {
   return page;
 }
 
-Page architecture_page(const Model& model) {
-  const Architecture& a = *model.architecture;
+// `entry`: of the catalogue, with its sources; none for a config.json.
+Page architecture_page(const Architecture& a, const std::optional<Entry>& entry) {
   Page page;
-  if (model.entry)
-    page = entry_page(*model.entry, "model");
+  if (entry)
+    page = entry_page(*entry, "model");
   else
     page.facts = {{"kind", std::string("model")}, {"id", a.id}, {"name", a.name}};
   page.facts.push_back({"parameters", parameter_count(a)});
@@ -215,16 +186,18 @@ Page architecture_page(const Model& model) {
 }  // namespace
 
 std::string show_model(const ShowOptions& options, const Database& database) {
-  Model model = read_model(options.name, database);
-  if (!options.quant.empty()) quantize(model, options.quant, database);
-  if (!model.workload) {
-    if (options.per_layer || options.ops)
-      throw UsageError("--per-layer and --ops need --quant: the types of the tensors depend on it");
-    return options.format == Format::yaml ? architecture_yaml(*model.architecture)
-                                          : formatted(architecture_page(model), options.format);
+  const ModelSource source = read_model_source(options.name, database);
+  const bool has_types = source.workload != nullptr || !options.quant.empty();
+  if (has_types) {
+    const auto workload = quantized(source, options.quant, database).workload;
+    return options.format == Format::yaml ? workload_yaml(*workload) : formatted(workload_page(*workload, options), options.format);
   }
-  return options.format == Format::yaml ? workload_yaml(*model.workload)
-                                        : formatted(workload_page(*model.workload, options), options.format);
+  if (options.per_layer || options.ops)
+    throw UsageError("--per-layer and --ops need --quant: the types of the tensors depend on it");
+  if (options.format == Format::yaml) return architecture_yaml(*source.architecture);
+  std::optional<Entry> entry;
+  if (lower(std::filesystem::path(options.name).extension().string()) != ".json") entry = database.models().find_or_read(options.name);
+  return formatted(architecture_page(*source.architecture, entry), options.format);
 }
 
 }  // namespace silicast::cli

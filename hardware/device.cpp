@@ -158,11 +158,10 @@ std::optional<Pcie> read_pcie(const Section& device) {
 }
 
 void read_power_and_price(const Section& root, Device& device) {
-  if (const auto power = root.section("power")) {
-    device.tdp = power->optional_quantity<Watts>("tdp");
-    device.wall_idle = power->optional_quantity<Watts>("wall_idle");
-    device.wall_max = power->optional_quantity<Watts>("wall_max");
-    power->finish();
+  if (const auto power = root.section("power")) device.power = read_power(*power);
+  if (const auto storage = root.section("storage")) {
+    device.storage_bandwidth = storage->quantity<BytesPerSecond>("bandwidth");
+    storage->finish();
   }
   if (const auto price = root.section("launch_price")) {
     const std::string amount = price->text("amount");

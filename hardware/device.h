@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/quantity.h"
+#include "hardware/power.h"
 
 namespace silicast {
 
@@ -102,9 +103,8 @@ struct Device {
   Memory memory;
   std::optional<Pcie> pcie;
   std::optional<BytesPerSecond> nvlink_bandwidth;  // both directions together
-  std::optional<Watts> tdp;
-  std::optional<Watts> wall_idle;
-  std::optional<Watts> wall_max;
+  Power power;
+  std::optional<BytesPerSecond> storage_bandwidth;  // of what its models are loaded from
   std::optional<Price> launch_price;
 
   // Capacity of the largest option, or the option that `wanted` names, GB and GiB taken for each other; nullopt when there is none.

@@ -1,64 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // From names to a bound query: files read, defaults filled in, requests checked, the step compiled.
 #include <algorithm>
-#include <array>
-#include <cstdio>
 
-#include "base/document.h"
 #include "base/text.h"
 #include "model/machine.h"
+#include "model/model_source.h"
 #include "model/prediction.h"
-#include "workloads/gguf.h"
-#include "workloads/hf_config.h"
 
 namespace silicast {
 
 namespace {
-
-namespace fs = std::filesystem;
-
-// FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/), 64 bit: tells files apart, no protection against intent.
-std::string fingerprint(std::string_view bytes) {
-  constexpr std::uint64_t offset_basis = 14695981039346656037ULL;
-  constexpr std::uint64_t prime = 1099511628211ULL;
-  std::uint64_t hash = offset_basis;
-  for (const char c : bytes) hash = (hash ^ static_cast<unsigned char>(c)) * prime;
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "fnv1a64:%016llx", static_cast<unsigned long long>(hash));
-  return text.data();
-}
-
-// What `--model` names: shapes alone, or a whole workload with its types.
-struct Source {
-  std::shared_ptr<const Architecture> architecture;
-  std::shared_ptr<const Workload> workload;
-};
-
-Source read_model(const Query& query, const Database& database, std::vector<std::pair<std::string, std::string>>& files) {
-  const std::string& name = query.model;
-  const std::string ending = lower(fs::path(name).extension().string());
-  const auto& types = database.types();
-  if (ending == ".gguf") {
-    const GgufFile file = read_gguf(name, *types);
-    std::string described;
-    for (const auto& tensor : file.tensors) described += tensor.name + ":" + std::to_string(tensor.type) + ":" + std::to_string(tensor.offset) + ";";
-    files.emplace_back(name, fingerprint(described) + " (tensor table)");
-    return {nullptr, std::make_shared<const Workload>(workload_of(file, name, types))};
-  }
-  if (ending == ".json") {
-    const std::string text = read_text_file(name);
-    files.emplace_back(name, fingerprint(text));
-    return {std::make_shared<const Architecture>(architecture_of_hf_config(parse_json(text, name), fs::path(name).stem().string())), nullptr};
-  }
-  if (ending == ".yaml" || ending == ".yml") {
-    const std::string text = read_text_file(name);
-    files.emplace_back(name, fingerprint(text));
-    const Node root = parse_yaml(text, name);
-    if (root.kind == Node::Kind::map && is_workload(Section(root)))
-      return {nullptr, std::make_shared<const Workload>(read_workload(Section(root), types))};
-  }
-  return {database.architecture(name), nullptr};
-}
 
 std::string stack_for(QuantFormat format, const Device& device) {
   switch (format) {
@@ -153,23 +104,6 @@ Executor make_executor(const Query& query, const Device& device, const Stack& st
   return executor;
 }
 
-struct Quantized {
-  std::shared_ptr<const Workload> workload;
-  std::shared_ptr<const QuantScheme> scheme;
-};
-
-Quantized quantize(const Source& source, Query& query, const Database& database) {
-  if (source.workload) {
-    if (!query.quant.empty()) throw UsageError("--quant: " + query.model + " brings its own types (" + source.workload->quantization + ")");
-    query.quant = source.workload->quantization;
-    return {source.workload, nullptr};
-  }
-  const QuantName name = parse_quant_name(query.quant);
-  auto scheme = database.quant(name.scheme);
-  auto workload = std::make_shared<const Workload>(make_workload(*source.architecture, *scheme, name.options, database.types()));
-  return {std::move(workload), std::move(scheme)};
-}
-
 // Weights of a mapped file that exceed their memory are read from storage again at every step.
 Bytes paged_weights(const Compiled& c) {
   const MemoryRequest request = memory_request(c);
@@ -180,13 +114,13 @@ Bytes paged_weights(const Compiled& c) {
   return std::min(pool.used() - pool.usable, pool.weights);
 }
 
-Compiled bind(Query query, Quantized quantized, std::shared_ptr<const Device> device, int devices, std::shared_ptr<const Stack> stack,
+Compiled bind(Query query, QuantizedModel model, std::shared_ptr<const Device> device, int devices, std::shared_ptr<const Stack> stack,
               const Database& database) {
   const Executor executor = make_executor(query, *device, *stack, *database.types());
-  const StepGraph graph = step_graph(*quantized.workload);
+  const StepGraph graph = step_graph(*model.workload);
   Machine machine = make_machine(query, device, devices, *stack, executor, database);
-  Compiled c{.query = std::move(query), .device = std::move(device), .stack = std::move(stack), .workload = quantized.workload,
-             .scheme = quantized.scheme, .host = machine.host, .host_stack = machine.host_stack,
+  Compiled c{.query = std::move(query), .device = std::move(device), .stack = std::move(stack), .workload = model.workload,
+             .scheme = model.scheme, .host = machine.host, .host_stack = machine.host_stack,
              .interconnect = machine.interconnect, .machine = machine.executors};
   c.layers = layer_memory(*c.workload, memory_request(c).cache, c.stack->allocation);
   c.placement = choose_placement(c.query, machine, graph, *c.workload, *c.stack, c.layers, memory_request(c));
@@ -201,26 +135,26 @@ Compiled compile(const Query& asked, const Database& database) {
   Query query = asked;
   if (query.model.empty()) throw UsageError("--model is missing");
   if (query.device.empty()) throw UsageError("--device is missing");
-  std::vector<std::pair<std::string, std::string>> files;
   const auto [device_name, devices] = split_device_count(query.device, database);
   auto device = database.device(device_name, query.overrides);
-  const Source source = read_model(query, database, files);
-  check_request(query, source.workload ? source.workload->architecture : *source.architecture);
+  ModelSource source = read_model_source(query.model, database);
+  check_request(query, source.shapes());
 
   std::shared_ptr<const Stack> stack;
   if (!query.stack.empty()) stack = database.stack(resolve_stack_name(query.stack, *device));
   if (query.quant.empty() && !source.workload) query.quant = usual_quant(stack ? stack->formats.front() : QuantFormat::gguf);
-  Quantized quantized = quantize(source, query, database);
-  const QuantFormat format = quantized.workload->format;
+  QuantizedModel model = quantized(source, query.quant, database);
+  if (query.quant.empty()) query.quant = model.workload->quantization;
+  const QuantFormat format = model.workload->format;
   if (!stack) stack = database.stack(stack_for(format, *device));
-  const bool plain = quantized.scheme && is_plain(*quantized.scheme, *database.types());
+  const bool plain = model.scheme && is_plain(*model.scheme, *database.types());
   if (!reads(*stack, format) && !plain)
     throw RefusedError("the stack '" + stack->id + "' does not read the format of " + query.quant + "; try --stack " + stack_for(format, *device));
   query.stack = stack->id;
   check_stack(*stack, *device);
-  check_types(*stack, *quantized.workload);
-  Compiled compiled = bind(std::move(query), std::move(quantized), std::move(device), devices, std::move(stack), database);
-  compiled.files = std::move(files);
+  check_types(*stack, *model.workload);
+  Compiled compiled = bind(std::move(query), std::move(model), std::move(device), devices, std::move(stack), database);
+  compiled.files = std::move(source.files);
   return compiled;
 }
 

@@ -41,7 +41,8 @@ Database::Database(std::filesystem::path folder)
       stacks_(folder_ / "stacks", "stack"),
       links_(folder_ / "links", "link"),
       types_(std::make_shared<const TypeTable>(read_types(folder_ / "quants" / "types.yaml"))),
-      residual_scale_(read_residual_scale(folder_ / "profiles" / "evidence.yaml")) {}
+      residual_scale_(read_residual_scale(folder_ / "profiles" / "evidence.yaml")),
+      prices_(PriceBook::read(folder_ / "prices")) {}
 
 template <class T, class Make>
 std::shared_ptr<const T> Database::cached(Cache<T>& cache, std::string_view name, Make make) const {

@@ -14,6 +14,7 @@
 #include "base/catalogue.h"
 #include "hardware/device.h"
 #include "hardware/link.h"
+#include "model/prices.h"
 #include "model/stack.h"
 #include "workloads/architecture.h"
 #include "workloads/quantization.h"
@@ -55,6 +56,8 @@ class Database {
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
   // data/profiles/evidence.yaml
   [[nodiscard]] ResidualScale residual_scale() const { return residual_scale_; }
+  // data/prices/; empty where the folder has none
+  [[nodiscard]] const PriceBook& prices() const { return prices_; }
 
  private:
   template <class T>
@@ -70,6 +73,7 @@ class Database {
   Catalogue links_;
   std::shared_ptr<const TypeTable> types_;
   ResidualScale residual_scale_;
+  PriceBook prices_;
   mutable std::mutex mutex_;
   mutable Cache<Device> device_cache_;
   mutable Cache<Stack> stack_cache_;

@@ -120,7 +120,7 @@ class Remedies {
     for (const Bytes option : compiled_.device->memory.capacities) {
       MemoryRequest changed = request_;
       changed.usable.capacity = option;
-      if (option > request_.usable.capacity && fits(changed)) return "--memory " + rounded(option / 1_GiB, 4) + "GiB";
+      if (option > request_.usable.capacity && fits(changed)) return "--memory " + exact(option / 1_GiB) + "GiB";
     }
     return std::nullopt;
   }

@@ -179,7 +179,7 @@ Machine make_machine(const Query& query, std::shared_ptr<const Device> device, i
   machine.executors.links.storage = usual_storage;
 
   const bool discrete = machine.device->device_class == DeviceClass::discrete;
-  if (!query.host.empty()) machine.host = database.device(query.host);
+  if (!query.host.empty()) machine.host = database.device(query.host, query.host_overrides);
   if (!discrete && !query.host.empty()) throw UsageError("--host: " + machine.device->name + " is a whole machine, it has no other host");
   if (!discrete && machine.device->cpu) machine.host = machine.device;
   if (machine.host && !machine.host->cpu) throw UsageError("--host " + query.host + ": is described without a CPU");

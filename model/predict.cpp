@@ -4,6 +4,8 @@
 
 #include "base/text.h"
 #include "model/feasibility.h"
+#include "model/quality.h"
+#include "model/running.h"
 #include "model/machine.h"
 #include "model/prediction.h"
 
@@ -20,17 +22,6 @@ Interval around(double value, double log_scale) {
 }
 
 std::int64_t ubatch_of(const Compiled& c) { return c.query.ubatch.value_or(c.stack->ubatch); }
-
-std::optional<Quality> quality_of(const Compiled& c) {
-  if (!c.scheme) return std::nullopt;
-  const QuantQuality* best = nullptr;
-  for (const auto& row : c.scheme->quality) {
-    if (!row.perplexity || !row.reference_perplexity) continue;
-    if (best == nullptr || row.model == c.workload->architecture.id) best = &row;
-  }
-  if (best == nullptr) return std::nullopt;
-  return Quality{*best->perplexity / *best->reference_perplexity, best->kld, best->model, best->source};
-}
 
 Phase prefill_phase(const Compiled& c, double scale) {
   const StepCost cost = prefill_cost(c.evaluator, c.query, ubatch_of(c));
@@ -61,6 +52,8 @@ void add_latencies(Prediction& p, const Compiled& c, ResidualScale scale) {
 void resolve(Prediction& p, const Compiled& c, Bytes capacity) {
   ResolvedQuery& q = p.query;
   q.asked = c.query;
+  q.model_id = c.workload->architecture.id;
+  q.device_id = c.device->id;
   q.model_name = c.workload->architecture.name;
   q.device_name = c.device->name;
   q.stack_release = c.stack->release;
@@ -175,13 +168,15 @@ Prediction predict(const Compiled& c, const Database& database) {
   p.pools = memory_pools(c.layers, c.workload->architecture, *c.device, *c.stack, request);
   p.limiting = limiting_memory(c, p.pools, request, database);
   p.feasible = p.limiting.empty();
-  p.quality = quality_of(c);
+  if (c.scheme) p.quality = quality_of(*c.scheme, c.workload->architecture);
   p.evidence = {"datasheet", 0, assumptions(c)};
   if (!p.feasible) return p;
   const ResidualScale scale = database.residual_scale();
   if (c.query.prompt > 0) p.prefill = prefill_phase(c, scale.prefill);
   if (c.query.gen > 0) p.decode = decode_phase(c, scale.decode);
+  add_power(p, c);
   add_latencies(p, c, scale);
+  add_running(p, c, database);
   return p;
 }
 

@@ -9,8 +9,11 @@
 
 #include "base/quantity.h"
 #include "model/database.h"
+#include "model/economics.h"
+#include "model/energy.h"
 #include "model/memory.h"
 #include "model/placement.h"
+#include "model/startup.h"
 #include "model/step_cost.h"
 
 namespace silicast {
@@ -46,6 +49,10 @@ struct Query {
   std::string os;                       // release that decides the usable share of unified memory
   std::optional<Bytes> wired_limit;     // overrides that share
   std::vector<FieldOverride> overrides; // what-if on any hardware field
+  std::vector<FieldOverride> host_overrides;  // the same on the host
+  std::optional<Watts> power_limit;     // of each device; absent: its own
+  std::optional<BytesPerSecond> storage;  // that the weights are read from; absent: the device's usual one
+  CostQuestion cost;
   std::string host;                     // the machine around a discrete GPU; empty: nothing can be placed there
   std::optional<Bytes> host_memory;     // one of its options; absent: the largest
   std::optional<Pcie> pcie;             // between them; absent: the lesser of the two slots
@@ -74,6 +81,8 @@ struct Quality {
   std::optional<double> kld;
   std::string model;   // that it was measured on
   std::string source;
+  bool same_model = false;      // as the one asked for
+  std::optional<bool> imatrix;  // the file was made with an importance matrix; absent: not stated
 };
 
 struct Evidence {
@@ -84,6 +93,8 @@ struct Evidence {
 
 struct ResolvedQuery {
   Query asked;
+  std::string model_id;    // of the catalogue, or of the file
+  std::string device_id;
   std::string model_name;
   std::string device_name;
   std::string stack_release;
@@ -114,6 +125,10 @@ struct Prediction {
   std::optional<Interval> tpot;                     // seconds
   std::optional<Interval> e2e_latency;              // seconds
   std::optional<Interval> output_token_throughput;  // tokens per second of all sequences, prefill included
+  std::optional<PowerFigures> power;                // absent: nothing is known of the device's
+  std::optional<EnergyFigures> energy;
+  std::optional<StartupFigures> startup;
+  std::optional<CostFigures> cost;                  // absent: no price is known
   std::optional<Quality> quality;
   Evidence evidence;
 

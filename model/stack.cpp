@@ -193,6 +193,10 @@ Stack read_stack(const Entry& entry, const TypeTable& types) {
   stack.activation_bytes = static_cast<double>(root.count_or("activation_bytes", 4, 1, 8));
   stack.ubatch = root.count_or("ubatch", 512, 1, 1 << 20);
   stack.allocation = read_allocation(root.required_section("allocation"));
+  if (const auto startup = root.section("startup")) {
+    stack.build = startup->optional_quantity<Seconds>("build");
+    startup->finish();
+  }
   if (const auto offload = root.section("offload")) stack.offload = read_offload(*offload);
   stack.tensor_split = root.flag("tensor_split", false);
   root.finish();

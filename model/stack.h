@@ -114,6 +114,7 @@ struct Stack {
   std::int64_t ubatch = 512;
   AllocationRules allocation;
   std::optional<OffloadRules> offload;
+  std::optional<Seconds> build;  // before the first request: compilation, graph capture, warm-up; absent: not known
   bool tensor_split = false;  // can divide every layer over several devices
 
   [[nodiscard]] Seconds kernel_overhead(std::string_view architecture) const;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// All that is written as JSON: the only file of report/ that sees nlohmann-json.
+// Fields and tables as JSON.
 #include <nlohmann/json.hpp>
 
 #include "report/table.h"

@@ -23,6 +23,11 @@ class Fields {
   void optional(std::string_view key, const std::optional<T>& value) {
     add(key, value ? Value(*value) : Value());
   }
+  // A quantity in base units, or without a value.
+  template <class Q>
+  void optional_value(std::string_view key, const std::optional<Q>& quantity) {
+    add(key, quantity ? Value(quantity->value()) : Value());
+  }
   // Whatever size: as bytes, or without a value.
   void optional_bytes(std::string_view key, const std::optional<Bytes>& value) {
     if (value)
@@ -50,13 +55,21 @@ std::string_view name_of(FlashAttention setting) {
 void add_query(Fields f, const ResolvedQuery& q) {
   f.add("version", std::string(SILICAST_VERSION));
   f.add("model", q.asked.model);
+  f.add("model_id", text_or_nothing(q.model_id));
   f.add("model_name", q.model_name);
   f.add("parameters", q.parameters);
   f.add("active_parameters", q.active_parameters);
   f.add("quant", q.asked.quant);
   f.add("bits_per_weight", q.bits_per_weight);
   f.add("device", q.asked.device);
+  f.add("device_id", q.device_id);
   f.add("device_name", q.device_name);
+  f.add("devices", std::int64_t{q.devices});
+  f.add("interconnect", text_or_nothing(q.interconnect));
+  f.add("host", text_or_nothing(q.asked.host));
+  f.add("host_name", text_or_nothing(q.host_name));
+  f.add("gpu_layers", q.gpu_layers);
+  f.add("placement", text_or_nothing(q.placement));
   f.bytes("memory_bytes", q.memory);
   f.add("processor", q.processor);
   f.add("stack", q.asked.stack);
@@ -120,12 +133,77 @@ void add_phase(Fields f, std::string_view seconds_key, const std::optional<Phase
     shares.add(name_of(r), phase ? Value(phase->cost.utilization(r)) : Value());
 }
 
+void add_startup(Fields f, const StartupFigures& s) {
+  f.optional_value("load_seconds", s.load);
+  f.optional_value("build_seconds", s.build);
+  f.optional_value("read_seconds", s.read);
+  f.optional_value("copy_seconds", s.copy);
+  f.optional_value("storage_bytes_per_second", s.storage);
+}
+
+template <class Figure>
+std::optional<Figure> of(const std::optional<PowerOfPhase>& phase, Figure PowerOfPhase::* member) {
+  return phase ? std::optional(*phase.*member) : std::nullopt;
+}
+
+void add_power(Fields f, const PowerFigures& p) {
+  f.optional_value("prefill_watts", of(p.prefill, &PowerOfPhase::watts));
+  f.optional_value("decode_watts", of(p.decode, &PowerOfPhase::watts));
+  f.add("boundary", text_or_nothing(p.boundary));
+  f.optional_value("prefill_wall_watts", of(p.prefill, &PowerOfPhase::wall));
+  f.optional_value("decode_wall_watts", of(p.decode, &PowerOfPhase::wall));
+  f.optional_value("limit_watts", p.limit);
+  f.optional("prefill_clock_share", of(p.prefill, &PowerOfPhase::clock));
+  f.optional("decode_clock_share", of(p.decode, &PowerOfPhase::clock));
+  f.optional_value("sustained_watts", p.sustained);
+  f.optional("prefill_sustained_share", of(p.prefill, &PowerOfPhase::sustained_share));
+  f.optional("decode_sustained_share", of(p.decode, &PowerOfPhase::sustained_share));
+}
+
+void add_energy(Fields f, const EnergyFigures& e) {
+  f.optional_value("joules_per_input_token", e.per_input_token);
+  f.optional_value("joules_per_output_token", e.per_output_token);
+  f.optional_value("tokens_per_joule", e.tokens_per_joule());
+  f.optional_value("joules_per_input_token_wall", e.per_input_token_wall);
+  f.optional_value("joules_per_output_token_wall", e.per_output_token_wall);
+}
+
+void add_break_even(Fields f, const std::optional<BreakEven>& b) {
+  if (!b) return f.nothing({"api_usd_per_hour", "cheaper_than_api", "duty", "hours_to_repay"});
+  f.add("api_usd_per_hour", b->api_usd_per_hour);
+  f.add("cheaper_than_api", b->cheaper);
+  f.optional("duty", b->duty);
+  f.optional("hours_to_repay", b->hours_to_repay);
+}
+
+void add_price(Fields f, const std::optional<DatedPrice>& price) {
+  if (!price) return f.nothing({"usd", "date", "source"});
+  f.add("usd", price->usd);
+  f.add("date", text_or_nothing(price->date));
+  f.add("source", price->source);
+}
+
+void add_cost(Fields f, const std::optional<CostFigures>& c) {
+  f.add("usd_per_hour", c ? Value(c->usd_per_hour) : Value());
+  f.optional("usd_per_million_input_tokens", c ? c->usd_per_million_input_tokens : std::nullopt);
+  f.optional("usd_per_million_output_tokens", c ? c->usd_per_million_output_tokens : std::nullopt);
+  f.add("currency", c ? Value(std::string("USD")) : Value());
+  f.add("rented", c ? Value(c->rented) : Value());
+  f.add("lifetime_years", c && !c->rented ? Value(c->lifetime_years) : Value());
+  f.add("duty", c && !c->rented ? Value(c->duty) : Value());
+  add_price(f.below("price"), c ? std::optional(c->price) : std::nullopt);
+  add_price(f.below("electricity"), c ? c->electricity : std::nullopt);
+  add_break_even(f.below("break_even"), c ? c->break_even : std::nullopt);
+}
+
 void add_quality(Fields f, const std::optional<Quality>& quality) {
-  if (!quality) return f.nothing({"perplexity_ratio", "kld", "model", "source"});
+  if (!quality) return f.nothing({"perplexity_ratio", "kld", "model", "source", "same_model", "imatrix"});
   f.add("perplexity_ratio", quality->perplexity_ratio);
   f.optional("kld", quality->kld);
   f.add("model", quality->model);
   f.add("source", quality->source);
+  f.add("same_model", quality->same_model);
+  f.optional("imatrix", quality->imatrix);
 }
 
 }  // namespace
@@ -144,10 +222,10 @@ std::vector<Field> prediction_fields(const Prediction& p) {
   add_interval(root.below("tpot"), p.tpot);
   add_interval(root.below("e2e_latency"), p.e2e_latency);
   add_interval(root.below("output_token_throughput"), p.output_token_throughput);
-  root.below("startup").nothing({"load_seconds", "build_seconds"});
-  root.below("power").nothing({"prefill_watts", "decode_watts"});
-  root.below("energy").nothing({"joules_per_output_token", "tokens_per_joule"});
-  root.below("cost").nothing({"usd_per_hour", "usd_per_million_input_tokens", "usd_per_million_output_tokens"});
+  add_startup(root.below("startup"), p.startup.value_or(StartupFigures{}));
+  add_power(root.below("power"), p.power.value_or(PowerFigures{}));
+  add_energy(root.below("energy"), p.energy.value_or(EnergyFigures{}));
+  add_cost(root.below("cost"), p.cost);
   add_quality(root.below("quality"), p.quality);
   Fields evidence = root.below("evidence");
   evidence.add("level", p.evidence.level);

@@ -193,10 +193,80 @@ std::string labelled(const std::string& label, const std::string& text, const Pa
   return paint.bold(label) + std::string(label_width - label.size(), ' ') + line.substr(label_width) + "\n";
 }
 
+std::string startup(const StartupFigures& s, const Paint& paint) {
+  if (!s.load && !s.build) return {};
+  constexpr double giga = 1e9;
+  std::string text;
+  if (s.load)
+    text += time(s.load->value()) + " to load at " + rounded(s.storage->value() / giga, digits) + " GB/s" +
+            (s.copy ? " (" + time(s.copy->value()) + " over PCIe)" : "");
+  if (s.build) text += (text.empty() ? "" : ", ") + time(s.build->value()) + " to build and warm up";
+  return labelled("startup", text, paint);
+}
+
+std::string watts(Watts power) { return figure(power.value()) + " W"; }
+std::string joules(JoulesPerToken energy) { return rounded(energy.value(), digits) + " J"; }
+
+std::string phase_power(const std::string& name, const PowerOfPhase& phase) {
+  constexpr double all_of_it = 0.995;
+  std::string text = name + " " + watts(phase.watts) + " (" + watts(phase.wall) + " at the wall)";
+  if (phase.clock < all_of_it) text += " at " + percent(phase.clock) + " of the clock";
+  if (phase.sustained_share < all_of_it) text += ", " + percent(phase.sustained_share) + " of the speed lasts";
+  return text;
+}
+
+std::string power(const PowerFigures& p, const Paint& paint) {
+  std::string text;
+  if (p.prefill) text += phase_power("prefill", *p.prefill);
+  if (p.decode) text += (text.empty() ? "" : ", ") + phase_power("decode", *p.decode);
+  text += ", of the " + (p.boundary == "soc" ? std::string("chip") : p.boundary);
+  if (p.passive) text += ", cooled without a fan";
+  return labelled("power", text, paint);
+}
+
+std::string energy(const EnergyFigures& e, const Paint& paint) {
+  std::string text;
+  if (e.per_input_token) text += joules(*e.per_input_token) + " per input token";
+  if (e.per_output_token)
+    text += (text.empty() ? "" : ", ") + joules(*e.per_output_token) + " per output token (" +
+            rounded(e.tokens_per_joule()->value(), digits) + " tokens per joule; " + joules(*e.per_output_token_wall) +
+            " at the wall)";
+  return labelled("energy", text, paint);
+}
+
+std::string dollars(double usd) { return rounded(usd, digits) + " USD"; }
+
+std::string dated(const std::string& price, const std::string& date) { return price + (date.empty() ? "" : " of " + date); }
+
+std::string price_basis(const CostFigures& c) {
+  if (c.rented) return "rent of " + dated(dollars(c.price.usd), c.price.date);
+  return dated(figure(c.price.usd) + " USD", c.price.date) + " over " + rounded(c.lifetime_years, 2) + " years at " +
+         percent(c.duty) + " duty, " +
+         (c.electricity ? "electricity at " + dated(dollars(c.electricity->usd), c.electricity->date) + " a kWh"
+                        : "without electricity");
+}
+
+std::string comparison(const BreakEven& b) {
+  std::string text = "; an API takes " + dollars(b.api_usd_per_hour) + " for an hour's tokens";
+  if (b.duty)
+    text += ", break-even at " + percent(*b.duty) + " duty, " + figure(*b.hours_to_repay) + " hours of use";
+  else if (!b.cheaper)
+    text += ", which is cheaper";
+  return text;
+}
+
+std::string cost(const CostFigures& c, const Paint& paint) {
+  std::string text = dollars(c.usd_per_hour) + " an hour (" + price_basis(c) + ")";
+  if (c.usd_per_million_input_tokens) text += "; a million input tokens " + dollars(*c.usd_per_million_input_tokens);
+  if (c.usd_per_million_output_tokens) text += "; a million output tokens " + dollars(*c.usd_per_million_output_tokens);
+  if (c.break_even) text += comparison(*c.break_even);
+  return labelled("cost", text, paint);
+}
+
 std::string quality(const Quality& q, const Paint& paint) {
   std::string text = "perplexity " + rounded(q.perplexity_ratio, 4) + " times that of the unquantized model";
   if (q.kld) text += ", KLD " + rounded(*q.kld, digits);
-  return labelled("quality", text + "; measured on " + q.model + " (" + q.source + ")", paint);
+  return labelled("quality", text + "; measured on " + (q.same_model ? "this model" : q.model) + " (" + q.source + ")", paint);
 }
 
 std::string evidence(const Evidence& e, const Paint& paint) {
@@ -222,6 +292,10 @@ std::string prediction_text(const Prediction& p, const TextStyle& style) {
   if (p.prefill || p.decode) text += headed(speeds(p), paint) + "\n";
   text += headed(memory(p), paint) + "\n";
   if (p.prefill || p.decode) text += headed(bounds(p), paint) + "\n";
+  if (p.startup) text += startup(*p.startup, paint);
+  if (p.power) text += power(*p.power, paint);
+  if (p.energy) text += energy(*p.energy, paint);
+  if (p.cost) text += cost(*p.cost, paint);
   if (p.quality) text += quality(*p.quality, paint);
   return text + evidence(p.evidence, paint);
 }

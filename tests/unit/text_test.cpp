@@ -100,6 +100,7 @@ TEST(Text, EveryUnit) {
                                 {"POPS", 1e15}});
   expect_units<Seconds>({{"ns", 1e-9}, {"us", 1e-6}, {"ms", 1e-3}, {"s", 1}, {"min", 60}, {"h", 3600}});
   expect_units<Watts>({{"mW", 1e-3}, {"W", 1}, {"kW", 1e3}});
+  expect_units<Joules>({{"pJ", 1e-12}, {"nJ", 1e-9}, {"uJ", 1e-6}, {"mJ", 1e-3}, {"J", 1}});
 }
 
 TEST(Text, QuantitiesThatAreRefused) {

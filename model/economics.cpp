@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/economics.h"
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace silicast {
+
+namespace {
+
+constexpr double hours_per_year = 8760;
+constexpr double seconds_per_hour = 3600;
+constexpr double million = 1e6;
+constexpr double watts_per_kilowatt = 1000;
+
+void check_positive(const char* option, std::optional<double> value) {
+  if (value && *value <= 0) throw UsageError(std::string(option) + ": must be above zero, got " + exact(*value));
+}
+
+// The bill of a phase, in USD.
+class Tariff {
+ public:
+  Tariff(const CostInputs& inputs, const CostQuestion& question) {
+    if (inputs.rent)
+      per_second_ = inputs.rent->usd / seconds_per_hour;
+    else
+      per_second_ = inputs.purchase->usd / (question.lifetime_years * hours_per_year * question.duty * seconds_per_hour);
+    if (!inputs.rent && inputs.electricity)
+      per_joule_ = inputs.electricity->usd * question.pue / (watts_per_kilowatt * seconds_per_hour);
+  }
+
+  [[nodiscard]] double electricity(const PhaseUse& use) const {
+    return use.wall ? (*use.wall * use.seconds).value() * per_joule_ : 0;
+  }
+  [[nodiscard]] double of(const PhaseUse& use) const { return use.seconds.value() * per_second_ + electricity(use); }
+
+ private:
+  double per_second_ = 0;
+  double per_joule_ = 0;
+};
+
+double per_million(double usd, double tokens) { return usd / tokens * million; }
+
+BreakEven break_even(const CostInputs& inputs, const CostQuestion& question, const CostFigures& figures, const Tariff& tariff,
+                     double hours) {
+  const auto value = [](const std::optional<PhaseUse>& use, std::optional<double> price) {
+    return use && price ? use->tokens * *price / million : 0;
+  };
+  BreakEven result;
+  result.api_usd_per_hour = (value(inputs.prefill, question.api_price_in) + value(inputs.decode, question.api_price_out)) / hours;
+  result.cheaper = figures.usd_per_hour < result.api_usd_per_hour;
+  if (figures.rented) return result;
+  double running = 0;
+  for (const auto& use : {inputs.prefill, inputs.decode})
+    if (use) running += tariff.electricity(*use) / hours;
+  const double saved = result.api_usd_per_hour - running;  // an hour of use
+  if (saved <= 0) return result;
+  const double hours_to_repay = inputs.purchase->usd / saved;
+  const double duty = hours_to_repay / (question.lifetime_years * hours_per_year);
+  if (duty <= 1) result.duty = duty, result.hours_to_repay = hours_to_repay;
+  return result;
+}
+
+}  // namespace
+
+void check(const CostQuestion& q) {
+  check_positive("--price", q.price);
+  check_positive("--rent", q.rent);
+  check_positive("--electricity", q.electricity);
+  check_positive("--lifetime-years", q.lifetime_years);
+  check_positive("--duty", q.duty);
+  check_positive("--api-price-in", q.api_price_in);
+  check_positive("--api-price-out", q.api_price_out);
+  if (q.duty > 1) throw UsageError("--duty: a share of the time, at most 1, is expected, got " + exact(q.duty));
+  if (q.pue < 1) throw UsageError("--pue: at least 1 is expected, got " + exact(q.pue));
+  if (q.price && q.rent) throw UsageError("--price and --rent exclude each other: a machine is bought or rented");
+}
+
+std::optional<CostFigures> cost_of(const CostInputs& inputs, const CostQuestion& question) {
+  if (!inputs.rent && !inputs.purchase) return std::nullopt;
+  if (!inputs.prefill && !inputs.decode) return std::nullopt;
+  const Tariff tariff(inputs, question);
+  CostFigures figures;
+  figures.rented = inputs.rent.has_value();
+  figures.price = inputs.rent ? *inputs.rent : *inputs.purchase;
+  const bool metered = (inputs.prefill && inputs.prefill->wall) || (inputs.decode && inputs.decode->wall);
+  if (!figures.rented && metered) figures.electricity = inputs.electricity;
+  figures.lifetime_years = question.lifetime_years;
+  figures.duty = question.duty;
+  double usd = 0;
+  double hours = 0;
+  for (const auto& use : {inputs.prefill, inputs.decode})
+    if (use) usd += tariff.of(*use), hours += use->seconds.value() / seconds_per_hour;
+  figures.usd_per_hour = usd / hours;
+  if (inputs.prefill) figures.usd_per_million_input_tokens = per_million(tariff.of(*inputs.prefill), inputs.prefill->tokens);
+  if (inputs.decode) figures.usd_per_million_output_tokens = per_million(tariff.of(*inputs.decode), inputs.decode->tokens);
+  if (question.api_price_in || question.api_price_out) figures.break_even = break_even(inputs, question, figures, tariff, hours);
+  return figures;
+}
+
+}  // namespace silicast

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an hour and a million tokens cost: a machine bought and worn off, or rented, and its electricity.
+//
+//   $/h of use = price / (years * 8760 h * duty) + wall kW * PUE * $/kWh,   or the rent, which includes electricity
+//
+// A million tokens of a phase cost the hours that the phase takes for them, at the power of that phase.
+// Straight-line wear-off over three years is the usual horizon (facts: EcoLogits, mlco2/ecologits@5be90dad).
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/quantity.h"
+
+namespace silicast {
+
+struct DatedPrice {
+  double usd = 0;
+  std::string date;  // empty: the user's own
+  std::string source;
+};
+
+// What the user may say; the rest is looked up (model/prices.h).
+struct CostQuestion {
+  std::optional<double> price;        // USD, of the whole machine
+  std::optional<double> rent;         // USD an hour, of the whole machine
+  std::optional<double> electricity;  // USD a kWh
+  std::string region;                 // whose tariff is taken; empty: the price book's usual one
+  double lifetime_years = 3;
+  double duty = 1;                    // share of that time in which the machine serves
+  double pue = 1;                     // of the building: wall power times this is paid
+  std::optional<double> api_price_in;   // USD a million tokens, to compare with
+  std::optional<double> api_price_out;
+};
+
+// Throws UsageError for what is zero, negative or not a share.
+void check(const CostQuestion& question);
+
+// One phase of a request of all sequences together.
+struct PhaseUse {
+  Seconds seconds;
+  double tokens = 0;
+  std::optional<Watts> wall;
+};
+
+struct CostInputs {
+  std::optional<DatedPrice> purchase;  // of the whole machine
+  std::optional<DatedPrice> rent;      // an hour of it; when set, nothing else is paid
+  std::optional<DatedPrice> electricity;
+  std::optional<PhaseUse> prefill;
+  std::optional<PhaseUse> decode;
+};
+
+// Against an API that sells the same tokens.
+struct BreakEven {
+  double api_usd_per_hour = 0;          // for the tokens that the machine makes in an hour of use
+  bool cheaper = false;                 // than the API, at the duty asked
+  std::optional<double> duty;           // above which a bought machine is cheaper; absent: never
+  std::optional<double> hours_to_repay; // of use, until savings have paid the price; absent: never
+};
+
+struct CostFigures {
+  bool rented = false;
+  DatedPrice price;                        // of the machine, or of its hour
+  std::optional<DatedPrice> electricity;   // absent: included, or not known
+  double lifetime_years = 0;
+  double duty = 1;
+  double usd_per_hour = 0;                 // of use, over a request's mix of phases
+  std::optional<double> usd_per_million_input_tokens;
+  std::optional<double> usd_per_million_output_tokens;
+  std::optional<BreakEven> break_even;
+};
+
+// nullopt when neither a price nor a rent is known.
+std::optional<CostFigures> cost_of(const CostInputs& inputs, const CostQuestion& question);
+
+}  // namespace silicast

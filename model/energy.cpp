@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/energy.h"
+
+#include <algorithm>
+
+namespace silicast {
+
+namespace {
+
+Joules dynamic_energy(const PowerModel& m, const StepCost& c) {
+  return m.per_dram_byte * c.dram_bytes + m.per_link_byte * c.link_bytes + m.per_matrix_operation * c.matrix_operations +
+         m.per_vector_operation * (c.operations - c.matrix_operations) + m.per_instruction * c.instructions;
+}
+
+// Below it, chips leave their range of voltages.
+constexpr double lowest_clock = 0.2;
+
+}  // namespace
+
+PhasePower phase_power(const PowerModel& model, const StepCost& cost, int devices, std::optional<Watts> limit) {
+  const Watts base = static_cast<double>(devices) * model.base;
+  const Joules energy = dynamic_energy(model, cost);
+  const Seconds links(std::min(cost.bound[static_cast<std::size_t>(Resource::link)], cost.seconds.value()));
+  const auto time_at = [&](double f) { return links + (cost.seconds - links) / f; };
+  const auto power_at = [&](double f) { return base + f * f * energy / time_at(f); };
+  PhasePower result;
+  result.uncapped = power_at(1);
+  if (limit && result.uncapped > *limit) {
+    double low = lowest_clock;
+    double high = 1;
+    constexpr int halvings = 40;
+    for (int i = 0; i < halvings; ++i) {
+      const double middle = (low + high) / 2;
+      (power_at(middle) > *limit ? high : low) = middle;
+    }
+    result.clock = low;
+  }
+  result.watts = power_at(result.clock);
+  result.slowdown = time_at(result.clock) / cost.seconds;
+  return result;
+}
+
+Watts wall_power(const Power& power, Watts watts, int devices) {
+  const PowerModel model = power.model.value_or(PowerModel{});
+  if (model.boundary == PowerBoundary::soc && power.wall_idle)
+    return *power.wall_idle + watts / model.supply_efficiency;
+  return (watts + model.host + static_cast<double>(devices) * model.host_per_device) / model.supply_efficiency;
+}
+
+}  // namespace silicast

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/running.h"
+
+#include <algorithm>
+
+#include "model/economics.h"
+#include "model/energy.h"
+#include "model/startup.h"
+
+namespace silicast {
+
+namespace {
+
+// What all devices may draw together out of the box; a limit that is asked for is that of one device.
+std::optional<Watts> together(std::optional<Watts> one, int devices) {
+  return one ? std::optional(static_cast<double>(devices) * *one) : std::nullopt;
+}
+
+void slow_down(Phase& phase, double factor) {
+  phase.seconds *= factor;
+  phase.cost.seconds *= factor;
+  for (double& seconds : phase.cost.bound) seconds *= factor;
+  for (double* rate : {&phase.tokens_per_second.value, &phase.tokens_per_second.p10, &phase.tokens_per_second.p90}) *rate /= factor;
+}
+
+struct Limits {
+  std::optional<Watts> usual;
+  std::optional<Watts> asked;
+  std::optional<Watts> sustained;
+};
+
+PowerOfPhase limit_phase(Phase& phase, const Power& power, int devices, const Limits& limits) {
+  const PowerModel& model = *power.model;
+  const PhasePower usual = phase_power(model, phase.cost, devices, limits.usual);
+  const PhasePower asked = phase_power(model, phase.cost, devices, limits.asked);
+  const PhasePower sustained = phase_power(model, phase.cost, devices, limits.sustained);
+  slow_down(phase, std::max(1.0, asked.slowdown / usual.slowdown));
+  return {.watts = asked.watts,
+          .wall = wall_power(power, asked.watts, devices),
+          .clock = asked.clock,
+          .sustained_share = std::min(1.0, asked.slowdown / sustained.slowdown)};
+}
+
+std::optional<Watts> lesser(std::optional<Watts> a, std::optional<Watts> b) {
+  if (!a || !b) return a ? a : b;
+  return std::min(*a, *b);
+}
+
+// Cores of a CPU spin at the package's limit while they wait for memory.
+void add_cpu_power(Prediction& p, const Compiled& c) {
+  const auto watts = lesser(c.device->power.tdp, c.query.power_limit);
+  if (!watts || c.device->device_class != DeviceClass::cpu) return;
+  const PowerOfPhase phase{.watts = *watts, .wall = *watts};
+  p.power = PowerFigures{.boundary = "package", .limit = watts, .passive = c.device->power.passive};
+  if (p.prefill) p.power->prefill = phase;
+  if (p.decode) p.power->decode = phase;
+}
+
+EnergyFigures energy_of(const Prediction& p, const Query& q) {
+  EnergyFigures energy;
+  const auto per_token = [](Watts watts, Seconds seconds, double tokens) { return watts * seconds / Tokens(tokens); };
+  const auto sequences = static_cast<double>(q.concurrency);
+  if (p.prefill && p.power->prefill) {
+    const double tokens = static_cast<double>(q.prompt) * sequences;
+    energy.per_input_token = per_token(p.power->prefill->watts, p.prefill->seconds, tokens);
+    energy.per_input_token_wall = per_token(p.power->prefill->wall, p.prefill->seconds, tokens);
+  }
+  if (p.decode && p.power->decode) {
+    energy.per_output_token = per_token(p.power->decode->watts, p.decode->seconds, sequences);
+    energy.per_output_token_wall = per_token(p.power->decode->wall, p.decode->seconds, sequences);
+  }
+  return energy;
+}
+
+// Weights on the devices of a discrete machine cross PCIe; unified memory needs no copy.
+StartupFigures startup_of(const Prediction& p, const Compiled& c) {
+  StartupInputs inputs{.file = p.file_bytes, .devices = p.query.devices, .build = c.stack->build};
+  inputs.storage = c.query.storage ? c.query.storage : c.device->storage_bandwidth;
+  if (c.device->device_class == DeviceClass::discrete) {
+    for (const MemoryPool& pool : p.pools)
+      if (!pool.name.starts_with("host")) inputs.copied += pool.weights;
+    const auto slot = c.query.pcie ? c.query.pcie : c.device->pcie;
+    constexpr double usual_share = 0.8;  // as the stacks' pinned_share: nvbandwidth issue 15
+    if (slot) inputs.to_device = slot->bandwidth() * (c.stack->offload ? c.stack->offload->pinned_share : usual_share);
+  }
+  return startup_of(inputs);
+}
+
+std::optional<DatedPrice> times(std::optional<DatedPrice> price, int devices) {
+  if (price) price->usd *= devices;
+  return price;
+}
+
+CostInputs cost_inputs(const Prediction& p, const Compiled& c, const Database& database) {
+  const CostQuestion& q = c.query.cost;
+  const PriceBook& book = database.prices();
+  const auto own = [](double usd) { return DatedPrice{usd, {}, "given"}; };
+  CostInputs inputs;
+  auto purchase = book.purchase(c.device->id, p.query.memory);
+  if (!purchase && c.device->launch_price)
+    purchase = DatedPrice{c.device->launch_price->usd, c.device->launch_price->date, "launch price"};
+  inputs.purchase = q.price ? own(*q.price) : times(purchase, p.query.devices);
+  if (q.rent)
+    inputs.rent = own(*q.rent);
+  else if (!inputs.purchase)
+    inputs.rent = times(book.rent(c.device->id), p.query.devices);
+  inputs.electricity = q.electricity ? own(*q.electricity) : book.electricity(q.region);
+  const auto sequences = static_cast<double>(c.query.concurrency);
+  const auto wall = [&](const std::optional<PowerOfPhase>& phase) { return phase ? std::optional(phase->wall) : std::nullopt; };
+  if (p.prefill)
+    inputs.prefill = PhaseUse{p.prefill->seconds, static_cast<double>(c.query.prompt) * sequences, p.power ? wall(p.power->prefill) : std::nullopt};
+  if (p.decode) {
+    const auto gen = static_cast<double>(c.query.gen);
+    inputs.decode = PhaseUse{gen * p.decode->seconds, gen * sequences, p.power ? wall(p.power->decode) : std::nullopt};
+  }
+  return inputs;
+}
+
+}  // namespace
+
+void add_power(Prediction& p, const Compiled& c) {
+  const Power& power = c.device->power;
+  if (c.stack->on_cpu || !power.model) return add_cpu_power(p, c);
+  const int devices = p.query.devices;
+  Limits limits;
+  limits.usual = together(power.tdp, devices);
+  limits.asked = together(lesser(power.tdp, c.query.power_limit), devices);
+  limits.sustained = lesser(limits.asked, together(power.sustained, devices));
+  p.power = PowerFigures{.boundary = std::string(name_of(power.model->boundary)),
+                         .limit = limits.asked,
+                         .sustained = together(power.sustained, devices),
+                         .passive = power.passive};
+  if (p.prefill) p.power->prefill = limit_phase(*p.prefill, power, devices, limits);
+  if (p.decode) p.power->decode = limit_phase(*p.decode, power, devices, limits);
+}
+
+void add_running(Prediction& p, const Compiled& c, const Database& database) {
+  check(c.query.cost);
+  if (p.power) p.energy = energy_of(p, c.query);
+  p.startup = startup_of(p, c);
+  p.cost = cost_of(cost_inputs(p, c, database), c.query.cost);
+}
+
+}  // namespace silicast
