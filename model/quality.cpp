@@ -59,7 +59,7 @@ double model_distance(std::string_view a, std::string_view b) {
 std::optional<Quality> quality_of(const QuantScheme& scheme, const Architecture& architecture) {
   const QuantQuality* best = nullptr;
   double nearest = 0;
-  constexpr double no_divergence = 0.01;
+  constexpr double no_divergence = 0.2;  // a divergence says more than a ratio
   for (const QuantQuality& row : scheme.quality) {
     if (!row.perplexity || !row.reference_perplexity) continue;
     const double distance = model_distance(row.model, architecture.id) + (row.kld ? 0 : no_divergence);

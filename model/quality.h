@@ -12,7 +12,7 @@ namespace silicast {
 
 // Of a scheme's measured models, the same one; else the nearest, where a family counts as much as a factor of three in
 // size: small models lose more than large ones, and families differ (Llama 2 70B against Llama 3 8B in Q2_K: 1.09
-// against 1.57). Between rows of one model those with a divergence come first. nullopt: the scheme was not measured.
+// against 1.57). Rows with a divergence come first among near ones. nullopt: the scheme was not measured.
 std::optional<Quality> quality_of(const QuantScheme& scheme, const Architecture& architecture);
 
 // How far apart two models are, by their names ("llama-3-8b", "qwen2.5-32b"): 0 for the same.
