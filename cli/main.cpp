@@ -17,6 +17,7 @@ void add_commands(CLI::App& app, Action& action) {
   add_show(app, action);
   add_check(app, action);
   add_validate(app, action);
+  add_calibrate(app, action);
 }
 
 std::vector<std::string> commands_of(const CLI::App& app) {

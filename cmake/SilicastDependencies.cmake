@@ -7,6 +7,7 @@ else()
   set(SILICAST_YAML_CPP yaml-cpp)
 endif()
 find_package(nlohmann_json REQUIRED)
+find_package(Ceres REQUIRED)
 
 if(NOT SILICAST_FUZZ)
   find_package(CLI11 REQUIRED)

@@ -233,6 +233,7 @@ OpWork StepEvaluator::matmul_cost(const Compiled& compiled, const StepShape& sha
   OpWork cost;
   cost.kernel = m->kernel;
   cost.type = compiled.type;
+  cost.corrected_by_kernel = true;
   cost.shares_vector_units = m->shares_vector_units;
   cost.on_matrix_units = m->on_matrix_units;
   cost.launch = m->launch_seconds;
@@ -285,6 +286,7 @@ OpWork StepEvaluator::attention_cost(const Compiled& compiled, const StepShape& 
 
   OpWork cost;
   cost.kernel = kernel->name;
+  cost.corrected_by_kernel = true;
   cost.launch = kernel->launches * kernel_seconds_;
   const double cells = cached_cells(shape.depth + shape.new_tokens, static_cast<double>(a.window));
   const double kv_bytes = shape.batch * cells *

@@ -81,6 +81,7 @@ struct OpWork {
   double dram_bytes = 0, cache_bytes = 0, operations = 0, instructions = 0;
   bool shares_vector_units = false;  // matrix work runs where vector work does: the times add up
   bool on_matrix_units = false;
+  bool corrected_by_kernel = false;  // `kernel` is one that the stack describes
   std::string_view kernel;
   std::string_view type;  // of its weights; empty: none
 
