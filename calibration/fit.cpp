@@ -3,7 +3,6 @@
 
 #include <ceres/ceres.h>
 
-#include <Eigen/Dense>
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -140,23 +139,19 @@ void solve(ceres::Problem& problem) {
   ensure(summary.IsSolutionUsable(), "a fit with priors has a solution");
 }
 
-// Standard deviations: the square roots of the diagonal of (J'J)^-1, J with loss and priors.
+// Standard deviations of each parameter, the others given: 1 / sqrt of the diagonal of J'J, J with loss and priors. The
+// parameters of a row make up for each other (a kernel's efficiency for a device's bandwidth), so that their marginal
+// deviations together would overstate what a prediction leaves open; residual scales from held-out rows tell the rest.
 std::vector<double> deviations(ceres::Problem& problem, Parameters& parameters) {
   ceres::Problem::EvaluateOptions options;
   for (std::size_t i = 0; i < parameters.size(); ++i) options.parameter_blocks.push_back(parameters.value(i));
   ceres::CRSMatrix jacobian;
   problem.Evaluate(options, nullptr, nullptr, nullptr, &jacobian);
-  Eigen::MatrixXd information = Eigen::MatrixXd::Zero(jacobian.num_cols, jacobian.num_cols);
-  for (std::size_t row = 0; row + 1 < jacobian.rows.size(); ++row)
-    for (int i = jacobian.rows[row]; i < jacobian.rows[row + 1]; ++i)
-      for (int j = jacobian.rows[row]; j < jacobian.rows[row + 1]; ++j) {
-        const auto at = [](int k) { return static_cast<std::size_t>(k); };
-        information(jacobian.cols[at(i)], jacobian.cols[at(j)]) += jacobian.values[at(i)] * jacobian.values[at(j)];
-      }
-  const Eigen::MatrixXd covariance = information.ldlt().solve(Eigen::MatrixXd::Identity(jacobian.num_cols, jacobian.num_cols));
-  std::vector<double> result;
-  for (int i = 0; i < jacobian.num_cols; ++i) result.push_back(std::sqrt(std::max(0.0, covariance(i, i))));
-  return result;
+  std::vector<double> information(parameters.size());
+  for (std::size_t i = 0; i < jacobian.values.size(); ++i)
+    information[static_cast<std::size_t>(jacobian.cols[i])] += jacobian.values[i] * jacobian.values[i];
+  for (double& of_parameter : information) of_parameter = 1 / std::sqrt(of_parameter);
+  return information;
 }
 
 void count(Profile& profile, const FitRow& row) {
