@@ -170,7 +170,7 @@ const std::map<std::string, double, std::less<>>& prior_spread() {
       {"matrix/stack", 0.4},      {"matrix/architecture", 0.3},    {"matrix/device", 0.12},     // shares of a kernel are estimates
       {"launch/stack", 0.4},      {"launch/architecture", 0.3},    {"launch/device", 0.25},     // hosts and drivers differ
       {"unpack/stack", 0.3},      {"unpack/architecture", 0.25},   {"unpack/device", 0.08},     // counted instructions, unknown issue rates
-      {"unpack/type", 0.25},      {"matrix/type", 0.15},           {"kernel/name", 0.2},        // one kernel against the others of its stack
+      {"unpack/type", 0.25},      {"matrix/type", 0.15},           {"kernel/name", 0.35},       // attention: estimates
       {"matrix/generation", 0.2}, {"launch/generation", 0.2},      {"step/stack", 0.5},
   };
   return spread;

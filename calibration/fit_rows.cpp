@@ -17,6 +17,9 @@ namespace silicast {
 
 namespace {
 
+// Local stacks: one sequence at a server is timed with its network and scheduler, which sources do not describe.
+constexpr std::array<std::string_view, 3> fitted_stacks{"llama.cpp", "ik-llama.cpp", "mlx"};
+
 // A step's time is all but linear in its depth: few samples do.
 constexpr std::int64_t most_prefill_steps = 3;
 constexpr std::int64_t most_decode_steps = 2;
@@ -98,6 +101,10 @@ std::variant<Question, std::string> question_of(const Observation& observation, 
   Question question = std::get<Question>(std::move(result));
   if (question.query.concurrency != 1) return std::string("several sequences");
   if (question.query.offload.wants_host() && question.query.offload.cpu_moe_layers > 0) return std::string("experts on the host");
+  if (std::none_of(fitted_stacks.begin(), fitted_stacks.end(), [&](std::string_view stack) { return question.query.stack.starts_with(stack); }))
+    return std::string("a server's rate");
+  if (question.query.stack.starts_with("llama.cpp") && observation.source_url.find("/pull/") != std::string::npos)
+    return std::string("development build: a table of a pull request");
   question.query.calibrated = false;
   return question;
 }
