@@ -169,8 +169,8 @@ const std::map<std::string, double, std::less<>>& prior_spread() {
       {"bandwidth/stack", 0.1},   {"bandwidth/architecture", 0.1}, {"bandwidth/device", 0.06},  // streams are published for most
       {"matrix/stack", 0.4},      {"matrix/architecture", 0.3},    {"matrix/device", 0.12},     // shares of a kernel are estimates
       {"launch/stack", 0.4},      {"launch/architecture", 0.3},    {"launch/device", 0.25},     // hosts and drivers differ
-      {"unpack/stack", 0.3},      {"unpack/architecture", 0.25},   {"unpack/device", 0.08},     // counted instructions, unknown issue rates
-      {"unpack/type", 0.25},      {"matrix/type", 0.15},           {"kernel/name", 0.35},       // attention: estimates
+      {"unpack/stack", 0.1},       {"unpack/architecture", 0.02},   {"unpack/device", 0.01},     // counted in sources: the same everywhere
+      {"unpack/type", 0.2},       {"matrix/type", 0.15},           {"kernel/name", 0.35},       // attention: estimates
       {"matrix/generation", 0.2}, {"launch/generation", 0.2},      {"step/stack", 0.5},
   };
   return spread;

@@ -81,6 +81,14 @@ FitRow row_of(const Observation& observation, const Question& question, const Co
   return row;
 }
 
+// lhl/strix-halo-testing runs every prefill with rocBLAS, which has no tuned kernels for RDNA 3.5, and again with
+// hipBLASLt, up to three times as fast; later releases use the latter by themselves, and a query cannot name the former.
+bool is_untuned_rocblas(const Observation& row) {
+  const std::string notes = lower(row.notes);
+  return row.metric == name_of(Metric::prefill_rate) && notes.find("build variant=") != std::string::npos &&
+         notes.find("llama.cpp-vulkan") == std::string::npos && notes.find("hipblaslt=1") == std::string::npos;
+}
+
 struct Candidate {
   std::size_t index = 0;
   Question question;
@@ -105,6 +113,7 @@ std::variant<Question, std::string> question_of(const Observation& observation, 
     return std::string("a server's rate");
   if (question.query.stack.starts_with("llama.cpp") && observation.source_url.find("/pull/") != std::string::npos)
     return std::string("development build: a table of a pull request");
+  if (is_untuned_rocblas(observation)) return std::string("rocBLAS without tuned kernels");
   question.query.calibrated = false;
   return question;
 }

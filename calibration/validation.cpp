@@ -20,7 +20,7 @@ struct Batch {
   std::vector<std::pair<std::size_t, Question>> questions;  // row
 };
 
-std::vector<Batch> batches_of(std::vector<ValidatedRow>& rows, const Database& database) {
+std::vector<Batch> batches_of(std::vector<ValidatedRow>& rows, const Database& database, bool calibrated) {
   const QueryMapper mapper(database);
   std::map<std::string, Batch> batches;
   for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -28,6 +28,7 @@ std::vector<Batch> batches_of(std::vector<ValidatedRow>& rows, const Database& d
     row.metric = metric_of_name(row.observation.metric);
     try {
       QuestionOrReason result = mapper(row.observation);
+      if (auto* question = std::get_if<Question>(&result)) question->query.calibrated = calibrated;
       if (auto* reason = std::get_if<Unpredicted>(&result))
         row.reason = std::move(*reason);
       else
@@ -228,7 +229,7 @@ Validation validate(std::vector<Observation> observations, const Database& datab
   Validation result;
   result.rows.reserve(observations.size());
   for (Observation& observation : observations) result.rows.push_back({.observation = std::move(observation)});
-  predict_all(batches_of(result.rows, database), result.rows, database, options.threads);
+  predict_all(batches_of(result.rows, database, options.calibrated), result.rows, database, options.threads);
   add_fitted_baselines(result.rows);
 
   std::vector<const ValidatedRow*> predicted;

@@ -42,10 +42,11 @@ void write(const std::filesystem::path& path, const std::string& text) {
   if (!file) throw InputError(path.string() + ": cannot be written");
 }
 
-// Scales of the residuals that devices and cells leave when they are held out.
+// Scales of the residuals that cells, models and devices leave when they are held out: who asks has a measured device with a
+// model that was measured there, or with another one, or another device.
 void set_residuals(Profiles& profiles, const std::vector<FitRow>& rows, unsigned threads) {
   std::vector<CrossValidation> runs;
-  for (const FoldBy by : {FoldBy::cell, FoldBy::device}) runs.push_back(cross_validate(rows, by, folds, threads, progress_line));
+  for (const FoldBy by : {FoldBy::cell, FoldBy::model, FoldBy::device}) runs.push_back(cross_validate(rows, by, folds, threads, progress_line));
   std::vector<const HeldOut*> all;
   for (const CrossValidation& run : runs)
     for (const HeldOut& held : run.rows) all.push_back(&held);

@@ -18,6 +18,7 @@ struct Options {
   std::string data;
   std::vector<std::string> group_by;
   bool cross = false;
+  std::string profile = "auto";
   Format format = Format::text;
 };
 
@@ -34,7 +35,7 @@ ExitCode run(const Options& options) {
     print(cross_validated(options.files, database));
     return ExitCode::done;
   }
-  const Validation validation = validate(read_all_observations(options.files), database, {.group_by = options.group_by});
+  const Validation validation = validate(read_all_observations(options.files), database, {.group_by = options.group_by, .calibrated = options.profile == "auto"});
   if (!options.predictions.empty()) write(options.predictions, predictions_csv(validation));
   print(options.format == Format::json ? validation_json(validation) : validation_text(validation));
   return ExitCode::done;
@@ -54,6 +55,9 @@ void add_validate(CLI::App& app, Action& action) {
       ->type_name("COLUMN,...");
   command.add_flag("--cross", options->cross,
                    "Fits to nine tenths and predicts the rest, by device, model, source and at random; prints Markdown");
+  command.add_option("--profile", options->profile, "Corrections fitted to measurements (default auto), or none")
+      ->check(CLI::IsMember({"auto", "none"}))
+      ->type_name("auto|none");
   command.add_option("--predictions", options->predictions, "Writes the prediction of every row")
       ->type_name("OUT.csv")
       ->group("Output");
@@ -61,6 +65,7 @@ void add_validate(CLI::App& app, Action& action) {
   add_data_option(command, options->data);
   command.footer(
       "silicast validate tests/accuracy/record.csv\n"
+      "silicast validate tests/accuracy/record.csv --cross > accuracy.md\n"
       "silicast validate my.csv --group-by device,quant --predictions out.csv --format json");
   command.callback([options, &action] { action = [options] { return run(*options); }; });
 }

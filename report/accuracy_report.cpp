@@ -89,6 +89,9 @@ constexpr std::string_view unknowns = R"(## What is not known
 
 - Whether the rows stand for the hardware: clocks, drivers, hosts and power limits are rarely stated, and the worst rows below are
   often another build, another power limit or another machine than their source says, as far as can be told.
+- Prefill under ROCm on RDNA 3.5: two BLAS libraries and two attention builds (rocWMMA or not) differ up to three times; rows of the
+  slower library are left out, the builds are not told apart.
+- Threads, NUMA placement and memory channels in use of a CPU are seldom stated; whole CPUs held out are off by the spread of those.
 - Several sequences, several devices and layers on the host are not part of these figures; nothing is fitted to them.
 - The covariance between parameters is not kept: intervals add each resource's own deviation, weighed by the share of the time that it
   bounds, to the residual scale of the level of evidence.

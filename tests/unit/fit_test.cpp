@@ -45,8 +45,8 @@ Profile truth() {
 
 void measure(std::vector<FitRow>& rows, const Profile& p, double noise) {
   std::mt19937 random(1);
-  std::normal_distribution<double> normal(0, noise);
-  for (FitRow& row : rows) row.measured = row.tokens / row.cost(p.corrections(row.scope)).seconds.value() * std::exp(normal(random));
+  std::normal_distribution<double> normal;
+  for (FitRow& row : rows) row.measured = row.tokens / row.cost(p.corrections(row.scope)).seconds.value() * std::exp(noise * normal(random));
 }
 
 std::vector<const FitRow*> pointers(const std::vector<FitRow>& rows) {
