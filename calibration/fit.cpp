@@ -31,6 +31,8 @@ constexpr double farthest_log = 3;
 // The parameters of a problem with their priors: each is centred on its parent, or on zero.
 class Parameters {
  public:
+  explicit Parameters(std::map<std::string, double, std::less<>> prior) : spread_(std::move(prior)) {}
+
   std::size_t add(const std::string& name, std::optional<std::size_t> parent) {
     const auto [at, fresh] = index_.emplace(name, names_.size());
     if (!fresh) return at->second;
@@ -57,12 +59,13 @@ class Parameters {
   [[nodiscard]] const std::optional<std::size_t>& parent(std::size_t i) const { return parents_[i]; }
   [[nodiscard]] double spread(std::size_t i) const {
     const auto first = names_[i].find('/');
-    return prior_spread().find(names_[i].substr(0, names_[i].find('/', first + 1)))->second;
+    return spread_.find(names_[i].substr(0, names_[i].find('/', first + 1)))->second;
   }
   double* value(std::size_t i) { return &values_[i]; }
   [[nodiscard]] const std::vector<double>& values() const { return values_; }
 
  private:
+  std::map<std::string, double, std::less<>> spread_;
   std::unordered_map<std::string, std::size_t> index_;
   std::vector<std::string> names_;
   std::vector<std::optional<std::size_t>> parents_;
@@ -162,10 +165,10 @@ void count(Profile& profile, const FitRow& row) {
 
 }  // namespace
 
-const std::map<std::string, double, std::less<>>& prior_spread() {
+std::map<std::string, double, std::less<>> prior_spread(std::string_view family) {
   // Wide where the nominal figure is an estimate, narrow where it is a measured or stated one; devices of an architecture
   // share their kernels and differ by clocks and bins.
-  static const std::map<std::string, double, std::less<>> spread{
+  std::map<std::string, double, std::less<>> spread{
       {"bandwidth/stack", 0.1},   {"bandwidth/architecture", 0.1}, {"bandwidth/device", 0.06},  // streams are published for most
       {"matrix/stack", 0.4},      {"matrix/architecture", 0.3},    {"matrix/device", 0.12},     // shares of a kernel are estimates
       {"launch/stack", 0.4},      {"launch/architecture", 0.3},    {"launch/device", 0.25},     // hosts and drivers differ
@@ -173,13 +176,15 @@ const std::map<std::string, double, std::less<>>& prior_spread() {
       {"unpack/type", 0.2},       {"matrix/type", 0.15},           {"kernel/name", 0.35},       // attention: estimates
       {"matrix/generation", 0.2}, {"launch/generation", 0.2},      {"step/stack", 0.5},
   };
+  // Kernels of CPUs are written apart for each instruction set, with other instructions than were counted.
+  if (family.ends_with("-cpu")) spread["unpack/stack"] = 0.3, spread["unpack/architecture"] = 0.25, spread["unpack/device"] = 0.08;
   return spread;
 }
 
 Profile fit_profile(const std::vector<const FitRow*>& rows, const std::string& date) {
   ceres::Problem problem;
-  Parameters parameters;
-  Profile profile{.family = rows.front()->family, .date = date, .spread = prior_spread()};
+  Profile profile{.family = rows.front()->family, .date = date, .spread = prior_spread(rows.front()->family)};
+  Parameters parameters(profile.spread);
   // Blocks are referred to by address: all of them are made before the first is used.
   std::vector<std::vector<std::size_t>> indices;
   std::vector<RowFunction> functions;

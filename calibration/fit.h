@@ -6,6 +6,7 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "calibration/fit_rows.h"
@@ -22,6 +23,6 @@ Profile fit_profile(const std::vector<const FitRow*>& rows, const std::string& d
 Profiles fit_profiles(const std::vector<const FitRow*>& rows, const std::string& date, unsigned threads);
 
 // How far a level of a quantity strays from the one above it: the standard deviations of the priors.
-const std::map<std::string, double, std::less<>>& prior_spread();
+std::map<std::string, double, std::less<>> prior_spread(std::string_view family);
 
 }  // namespace silicast

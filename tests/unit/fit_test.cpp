@@ -160,8 +160,8 @@ TEST(Fit, KeepsToItsPriorsWithoutEvidence) {
   const Profile fitted = fit_profile(pointers(rows), "");
   for (const auto& [name, estimate] : fitted.parameters) {
     EXPECT_NEAR(estimate.log, 0, 1e-6) << name;
-    const auto spread = prior_spread().find(name.substr(0, name.find('/', name.find('/') + 1)));
-    ASSERT_NE(spread, prior_spread().end()) << name;
+    const auto spread = fitted.spread.find(name.substr(0, name.find('/', name.find('/') + 1)));
+    ASSERT_NE(spread, fitted.spread.end()) << name;
     EXPECT_LE(estimate.sd, spread->second * (1 + 1e-9)) << name;
   }
 }
