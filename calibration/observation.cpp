@@ -186,6 +186,13 @@ std::vector<Observation> read_observations(const std::filesystem::path& file) {
   return parse_observations(read_text_file(file, limit), file.string());
 }
 
+std::vector<Observation> read_all_observations(const std::vector<std::string>& files) {
+  std::vector<Observation> all;
+  for (const std::string& file : files)
+    for (Observation& row : read_observations(file)) all.push_back(std::move(row));
+  return all;
+}
+
 std::optional<std::string> column_of(const Observation& row, std::string_view column) {
   const auto at = column_table().find(column);
   if (at == column_table().end()) return std::nullopt;

@@ -46,6 +46,8 @@ struct Observation {
 // metric, value. Ids are unique, values finite, and those of rates, times and sizes positive.
 std::vector<Observation> parse_observations(std::string_view csv, const std::string& file);
 std::vector<Observation> read_observations(const std::filesystem::path& file);
+// Of several files; ids are unique in each.
+std::vector<Observation> read_all_observations(const std::vector<std::string>& files);
 
 // A row that is not read, when the others are to be.
 struct BadRow {

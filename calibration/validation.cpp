@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "calibration/baselines.h"
+#include "calibration/question.h"
 
 namespace silicast {
 
@@ -19,17 +20,7 @@ struct Batch {
   std::vector<std::pair<std::size_t, Question>> questions;  // row
 };
 
-std::string compile_key(const Query& q) {
-  const auto number = [](const auto& value) { return value ? std::to_string(*value) : std::string(); };
-  const std::string memory = q.memory ? exact(q.memory->value()) : "";
-  return join({q.model, q.quant, q.device, q.stack, memory, q.key_type, q.value_type,
-               std::to_string(static_cast<int>(q.flash_attention)), number(q.ubatch), number(q.threads), q.host,
-               std::to_string(static_cast<int>(q.offload.layers)), std::to_string(q.offload.gpu_layers),
-               std::to_string(q.offload.cpu_moe_layers), std::to_string(static_cast<int>(q.split))},
-              "|");
-}
-
-std::vector<Batch> batches_of(std::vector<ValidatedRow>& rows, const Database& database) {
+std::vector<Batch> batches_of(std::vector<ValidatedRow>& rows, const Database& database, bool calibrated) {
   const QueryMapper mapper(database);
   std::map<std::string, Batch> batches;
   for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -37,6 +28,7 @@ std::vector<Batch> batches_of(std::vector<ValidatedRow>& rows, const Database& d
     row.metric = metric_of_name(row.observation.metric);
     try {
       QuestionOrReason result = mapper(row.observation);
+      if (auto* question = std::get_if<Question>(&result)) question->query.calibrated = calibrated;
       if (auto* reason = std::get_if<Unpredicted>(&result))
         row.reason = std::move(*reason);
       else
@@ -48,29 +40,6 @@ std::vector<Batch> batches_of(std::vector<ValidatedRow>& rows, const Database& d
   std::vector<Batch> result;
   for (auto& [key, batch] : batches) result.push_back(std::move(batch));
   return result;
-}
-
-// Smallest request: whether the real ones fit the model's context is checked row by row.
-Compiled compile_for(Query query, const Database& database) {
-  query.prompt = 0;
-  query.gen = 1;
-  query.depth = 0;
-  query.concurrency = 1;
-  return compile(query, database);
-}
-
-std::optional<Unpredicted> impossible(const Question& question, const Compiled& c) {
-  const Architecture& architecture = c.workload->architecture;
-  const std::int64_t layers = static_cast<std::int64_t>(architecture.layers.size());
-  const bool all_layers = !question.gpu_layers || *question.gpu_layers < 0 || *question.gpu_layers > layers;
-  if (!c.stack->on_cpu && !all_layers && !question.query.offload.wants_host())
-    return Unpredicted{"weights partly on the host",
-                       "ngl " + std::to_string(*question.gpu_layers) + " of " + std::to_string(layers + 1)};
-  const Query& q = question.query;
-  if (q.depth + q.prompt + q.gen > architecture.context)
-    return Unpredicted{"beyond the model's context", std::to_string(q.depth + q.prompt + q.gen) + " of " +
-                                                         std::to_string(architecture.context) + " tokens"};
-  return std::nullopt;
 }
 
 Bytes device_bytes(const Prediction& p) {
@@ -260,7 +229,7 @@ Validation validate(std::vector<Observation> observations, const Database& datab
   Validation result;
   result.rows.reserve(observations.size());
   for (Observation& observation : observations) result.rows.push_back({.observation = std::move(observation)});
-  predict_all(batches_of(result.rows, database), result.rows, database, options.threads);
+  predict_all(batches_of(result.rows, database, options.calibrated), result.rows, database, options.threads);
   add_fitted_baselines(result.rows);
 
   std::vector<const ValidatedRow*> predicted;

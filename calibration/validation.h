@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Predictions against measurements: every row that can be predicted is, with nothing fitted on the rows; what cannot is
+// Predictions against measurements: every row that can be predicted is, with nothing fitted here; what cannot is
 // counted by reason. The naive predictors (baselines.h) run on the same rows.
 #pragma once
 
@@ -61,6 +61,7 @@ struct Validation {
 struct ValidationOptions {
   std::vector<std::string> group_by;  // columns of the file, or "stack"
   unsigned threads = 0;               // 0: as many as the machine has
+  bool calibrated = true;             // false: without profiles
 };
 
 // The columns that group_by accepts.

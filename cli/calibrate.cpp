@@ -177,11 +177,12 @@ void add_export(CLI::App& calibrate, Action& action) {
 }  // namespace
 
 void add_calibrate(CLI::App& app, Action& action) {
-  CLI::App& command = *app.add_subcommand("calibrate", "Measured runs: imported, listed, exported");
+  CLI::App& command = *app.add_subcommand("calibrate", "Measured runs: imported, listed, exported, fitted");
   command.require_subcommand(1);
   add_import(command, action);
   add_list_runs(command, action);
   add_export(command, action);
+  add_fit(command, action);
   command.footer(
       "silicast calibrate import run.json\n"
       "silicast calibrate list\n"

@@ -28,6 +28,8 @@ void add_show(CLI::App& app, Action& action);
 void add_check(CLI::App& app, Action& action);
 void add_validate(CLI::App& app, Action& action);
 void add_calibrate(CLI::App& app, Action& action);
+// Of `silicast calibrate`.
+void add_fit(CLI::App& calibrate, Action& action);
 
 enum class Format { text, json, csv, md, yaml };
 // --format, one of those named; the first is the default.
@@ -42,6 +44,8 @@ std::filesystem::path executable_folder();
 // the source tree it was built from. Throws InputError where there is none.
 std::filesystem::path data_folder(const std::string& asked);
 
+// To stderr, for who waits.
+void progress_line(const std::string& text);
 // To stdout, whole. Throws std::runtime_error when it cannot be written.
 void print(const std::string& text);
 // Colour and blocks where stdout is a terminal that shows them; NO_COLOR (https://no-color.org) is respected.

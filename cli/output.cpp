@@ -57,6 +57,8 @@ void add_data_option(CLI::App& command, std::string& folder) {
       ->group("Output");
 }
 
+void progress_line(const std::string& text) { std::fprintf(stderr, "%s\n", text.c_str()); }
+
 void print(const std::string& text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
     throw std::runtime_error(std::string("cannot write to stdout: ") + std::strerror(errno));

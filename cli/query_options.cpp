@@ -98,6 +98,12 @@ void add_query_options(CLI::App& command, Query& query) {
       [&query](const std::string& text) { query.memory = size("--memory", text); });
   add_text(command, "--stack", "NAME|FILE", what_group, "The software that runs it (default: the device's usual one)",
            query.stack);
+  add(command, "--profile", "auto|none", what_group,
+      "Corrections fitted to measurements (default auto), or datasheets and kernel descriptions alone",
+      [&query](const std::string& text) {
+        if (text != "auto" && text != "none") throw UsageError("--profile: auto or none is expected, got '" + text + "'");
+        query.calibrated = text == "auto";
+      });
   command
       .add_option_function<std::vector<std::string>>(
           "--set",

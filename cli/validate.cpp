@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/validate_cross.h"
 #include "report/validation_report.h"
 
 namespace silicast::cli {
@@ -12,10 +13,12 @@ namespace silicast::cli {
 namespace {
 
 struct Options {
-  std::string file;
+  std::vector<std::string> files;
   std::string predictions;
   std::string data;
   std::vector<std::string> group_by;
+  bool cross = false;
+  std::string profile = "auto";
   Format format = Format::text;
 };
 
@@ -28,7 +31,11 @@ void write(const std::string& path, const std::string& text) {
 
 ExitCode run(const Options& options) {
   const Database database(data_folder(options.data));
-  const Validation validation = validate(read_observations(options.file), database, {.group_by = options.group_by});
+  if (options.cross) {
+    print(cross_validated(options.files, database));
+    return ExitCode::done;
+  }
+  const Validation validation = validate(read_all_observations(options.files), database, {.group_by = options.group_by, .calibrated = options.profile == "auto"});
   if (!options.predictions.empty()) write(options.predictions, predictions_csv(validation));
   print(options.format == Format::json ? validation_json(validation) : validation_text(validation));
   return ExitCode::done;
@@ -39,13 +46,18 @@ ExitCode run(const Options& options) {
 void add_validate(CLI::App& app, Action& action) {
   auto options = std::make_shared<Options>();
   CLI::App& command = *app.add_subcommand("validate", "Predictions against measurements, beside naive predictors");
-  command.add_option("FILE", options->file, "Measurements, one a row: CSV with the columns of docs/data-format.md")
+  command.add_option("FILE", options->files, "Measurements, one a row: CSV with the columns of docs/data-format.md")
       ->required()
       ->type_name("FILE.csv");
   command
       .add_option("--group-by", options->group_by, "Errors by these columns as well: " + join(grouping_columns(), ", "))
       ->delimiter(',')
       ->type_name("COLUMN,...");
+  command.add_flag("--cross", options->cross,
+                   "Fits to nine tenths and predicts the rest, by device, model, source and at random; prints Markdown");
+  command.add_option("--profile", options->profile, "Corrections fitted to measurements (default auto), or none")
+      ->check(CLI::IsMember({"auto", "none"}))
+      ->type_name("auto|none");
   command.add_option("--predictions", options->predictions, "Writes the prediction of every row")
       ->type_name("OUT.csv")
       ->group("Output");
@@ -53,6 +65,7 @@ void add_validate(CLI::App& app, Action& action) {
   add_data_option(command, options->data);
   command.footer(
       "silicast validate tests/accuracy/record.csv\n"
+      "silicast validate tests/accuracy/record.csv --cross > accuracy.md\n"
       "silicast validate my.csv --group-by device,quant --predictions out.csv --format json");
   command.callback([options, &action] { action = [options] { return run(*options); }; });
 }

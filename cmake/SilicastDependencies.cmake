@@ -8,6 +8,7 @@ else()
 endif()
 find_package(nlohmann_json REQUIRED)
 find_package(SQLite3 REQUIRED)
+find_package(Ceres REQUIRED)
 
 if(NOT SILICAST_FUZZ)
   find_package(CLI11 REQUIRED)

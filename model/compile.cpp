@@ -116,7 +116,10 @@ Bytes paged_weights(const Compiled& c) {
 
 Compiled bind(Query query, QuantizedModel model, std::shared_ptr<const Device> device, int devices, std::shared_ptr<const Stack> stack,
               const Database& database) {
-  const Executor executor = make_executor(query, *device, *stack, *database.types());
+  Executor executor = make_executor(query, *device, *stack, *database.types());
+  const Scope scope{device->id, executor.processor.architecture, stack->id};
+  const auto profile = query.calibrated ? database.profile(stack->family) : nullptr;
+  if (profile) executor.corrections = std::make_shared<const Corrections>(profile->corrections(scope));
   const StepGraph graph = step_graph(*model.workload);
   Machine machine = make_machine(query, device, devices, *stack, executor, database);
   Compiled c{.query = std::move(query), .device = std::move(device), .stack = std::move(stack), .workload = model.workload,
@@ -126,6 +129,8 @@ Compiled bind(Query query, QuantizedModel model, std::shared_ptr<const Device> d
   c.placement = choose_placement(c.query, machine, graph, *c.workload, *c.stack, c.layers, memory_request(c));
   c.placement.paged = paged_weights(c);
   c.evaluator = PlacedStep(graph, *c.workload, c.machine, c.placement);
+  c.profile = profile;
+  c.scope = scope;
   return c;
 }
 

@@ -65,6 +65,12 @@ std::shared_ptr<const Stack> Database::stack(std::string_view name) const {
   return cached(stack_cache_, name, [&] { return read_stack(stacks_.find_or_read(name), *types_); });
 }
 
+std::shared_ptr<const Profile> Database::profile(const std::string& family) const {
+  const auto file = folder_ / "profiles" / (family + ".yaml");
+  if (!std::filesystem::exists(file)) return nullptr;
+  return cached(profile_cache_, family, [&] { return read_profile(file); });
+}
+
 std::shared_ptr<const Link> Database::link(std::string_view name) const {
   return cached(link_cache_, name, [&] { return read_link(links_.find_or_read(name)); });
 }

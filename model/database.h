@@ -15,18 +15,13 @@
 #include "hardware/device.h"
 #include "hardware/link.h"
 #include "model/prices.h"
+#include "model/profile.h"
 #include "model/stack.h"
 #include "workloads/architecture.h"
 #include "workloads/quantization.h"
 #include "workloads/workload.h"
 
 namespace silicast {
-
-// Relative spread of predictions at a level of evidence: standard deviations of log(measured / predicted).
-struct ResidualScale {
-  double decode = 0;
-  double prefill = 0;
-};
 
 // "memory.bandwidth=900GB/s" as typed with --set.
 struct FieldOverride {
@@ -46,6 +41,9 @@ class Database {
   [[nodiscard]] std::shared_ptr<const QuantScheme> quant(std::string_view name) const;
   // A catalogue name or a model YAML.
   [[nodiscard]] std::shared_ptr<const Architecture> architecture(std::string_view name) const;
+
+  // Of a family of stacks; null: nothing was fitted.
+  [[nodiscard]] std::shared_ptr<const Profile> profile(const std::string& family) const;
 
   [[nodiscard]] const Catalogue& devices() const { return devices_; }
   [[nodiscard]] const Catalogue& models() const { return models_; }
@@ -80,6 +78,7 @@ class Database {
   mutable Cache<Link> link_cache_;
   mutable Cache<QuantScheme> quant_cache_;
   mutable Cache<Architecture> architecture_cache_;
+  mutable Cache<Profile> profile_cache_;
 };
 
 }  // namespace silicast

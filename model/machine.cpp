@@ -42,13 +42,16 @@ BytesPerSecond host_link(const Query& query, const Device& device, const Device&
   return pcie.bandwidth() * share;
 }
 
-Executor host_executor(const Query& query, const Executor& device_executor, const Device& host, const Stack& stack) {
+Executor host_executor(const Query& query, const Executor& device_executor, const Device& host, const Stack& stack,
+                       const Database& database) {
   Executor executor = device_executor;
   executor.processor = *host.cpu;
   executor.dram_bandwidth = host.memory.achievable_bandwidth;
   if (host.memory.cpu_bandwidth) executor.dram_bandwidth = std::min(*host.memory.cpu_bandwidth, executor.dram_bandwidth);
   if (query.threads) executor.processor.cores = static_cast<int>(std::min<std::int64_t>(*query.threads, executor.processor.cores));
   executor.stack = &stack;
+  const auto profile = query.calibrated ? database.profile(stack.family) : nullptr;
+  executor.corrections = profile ? std::make_shared<const Corrections>(profile->corrections({host.id, host.cpu->architecture, stack.id})) : nullptr;
   return executor;
 }
 
@@ -193,7 +196,7 @@ Machine make_machine(const Query& query, std::shared_ptr<const Device> device, i
     throw RefusedError("the stack '" + stack.id + "' does not leave layers on the host");
   if (!machine.host || !stack.offload) return machine;
   machine.host_stack = database.stack(stack.offload->host_stack);
-  machine.executors.host = host_executor(query, executor, *machine.host, *machine.host_stack);
+  machine.executors.host = host_executor(query, executor, *machine.host, *machine.host_stack, database);
   machine.executors.host_shares_memory = !discrete;
   machine.executors.stream_batch = stack.offload->stream_batch;
   machine.executors.links.host_latency = stack.offload->hand_over;

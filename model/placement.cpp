@@ -150,8 +150,12 @@ StepCost PlacedStep::operator()(const StepShape& shape) const noexcept {
   return cost;
 }
 
+const StepEvaluator* PlacedStep::single() const noexcept {
+  return !host_ && paged_bytes_ == 0 && devices_.size() == 1 && split_ == Split::layer ? &devices_.front() : nullptr;
+}
+
 Seconds PlacedStep::seconds(const StepShape& shape) const noexcept {
-  return !host_ && paged_bytes_ == 0 && devices_.size() == 1 && split_ == Split::layer ? devices_.front().seconds(shape) : (*this)(shape).seconds;
+  return single() != nullptr ? single()->seconds(shape) : (*this)(shape).seconds;
 }
 
 StepCost PlacedStep::slowest_stage(const StepShape& shape) const noexcept {

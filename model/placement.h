@@ -65,6 +65,8 @@ class PlacedStep {
   // The longest stage of a pipeline over several devices, which bounds prefill in many micro-batches.
   [[nodiscard]] StepCost slowest_stage(const StepShape& shape) const noexcept;
   [[nodiscard]] std::size_t stages() const { return devices_.size(); }
+  // Where all is on one device: its evaluator; else null.
+  [[nodiscard]] const StepEvaluator* single() const noexcept;
   [[nodiscard]] std::vector<StepEvaluator::OpCost> per_op(const StepShape& shape) const;
 
  private:

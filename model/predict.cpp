@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "base/text.h"
 #include "model/feasibility.h"
@@ -23,24 +24,66 @@ Interval around(double value, double log_scale) {
 
 std::int64_t ubatch_of(const Compiled& c) { return c.query.ubatch.value_or(c.stack->ubatch); }
 
-Phase prefill_phase(const Compiled& c, double scale) {
+// How sure a prediction is: the residual scale of its level of evidence, beside what the parameters leave open.
+struct Certainty {
+  ResidualScale residual;
+  ResourceTimes log_sd{};
+};
+
+// One sequence or several, on one device that holds all layers: what profiles are fitted on.
+bool is_calibrated_case(const Compiled& c) { return c.evaluator.single() != nullptr; }
+
+// The type of most weights.
+std::string main_type(const Workload& workload) {
+  std::map<TypeId, std::int64_t> elements;
+  for (std::size_t i = 0; i < workload.tensors.size(); ++i) elements[workload.types[i]] += workload.tensors[i].elements();
+  const auto most = std::max_element(elements.begin(), elements.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  return most == elements.end() ? std::string() : (*workload.type_table)[most->first].name;
+}
+
+Certainty certainty_of(const Compiled& c, const Database& database) {
+  if (!c.profile || !is_calibrated_case(c)) return {.residual = database.residual_scale()};
+  return {c.profile->residual_of(c.profile->level(c.scope)), c.profile->log_sd(c.scope, main_type(*c.workload))};
+}
+
+double scale_of(const Certainty& certainty, double residual, const StepCost& cost) { return log_scale(residual, certainty.log_sd, cost); }
+
+StepCost sum_of(const PlacedStep& evaluator, const std::vector<RepeatedStep>& steps) {
+  StepCost total;
+  for (const RepeatedStep& step : steps) {
+    StepCost cost = evaluator(step.shape);
+    cost *= step.times;
+    total += cost;
+  }
+  return total;
+}
+
+Phase prefill_phase(const Compiled& c, const Certainty& certainty) {
   const StepCost cost = prefill_cost(c.evaluator, c.query, ubatch_of(c));
+  const double scale = scale_of(certainty, certainty.residual.prefill, cost);
   const double tokens = static_cast<double>(c.query.prompt * c.query.concurrency);
   return {cost.seconds, around(tokens / cost.seconds.value(), scale), cost};
 }
 
-Phase decode_phase(const Compiled& c, double scale) {
+Phase decode_phase(const Compiled& c, const Certainty& certainty) {
   const StepCost cost = mean_decode_cost(c.evaluator, c.query);
+  const double scale = scale_of(certainty, certainty.residual.decode, cost);
   return {cost.seconds, around(static_cast<double>(c.query.concurrency) / cost.seconds.value(), scale), cost};
 }
 
-void add_latencies(Prediction& p, const Compiled& c, ResidualScale scale) {
+// The same relative spread for a time that consists of a phase.
+Interval like(const Phase& phase, double value) {
+  const Interval& rate = phase.tokens_per_second;
+  return {value, value * rate.value / rate.p90, value * rate.value / rate.p10};
+}
+
+void add_latencies(Prediction& p, const Compiled& c) {
   const double request = c.stack->overheads.request.value();
   const double first = p.prefill ? p.prefill->seconds.value() : p.decode ? p.decode->seconds.value() : 0;
   if (first <= 0) return;
-  p.ttft = around(first + request, p.prefill ? scale.prefill : scale.decode);
+  p.ttft = like(p.prefill ? *p.prefill : *p.decode, first + request);
   if (!p.decode) return;
-  p.tpot = around(p.decode->seconds.value(), scale.decode);
+  p.tpot = like(*p.decode, p.decode->seconds.value());
   // The first token comes with the prefill. The two phases' errors are taken to go together: the widest case.
   const double rest = static_cast<double>(c.query.gen - 1);
   const auto sum = [&](double a, double b) { return a + rest * b; };
@@ -71,6 +114,9 @@ void resolve(Prediction& p, const Compiled& c, Bytes capacity) {
   q.placement = describe(c.placement, layers);
   q.gpu_layers = c.placement.gpu_layers(layers);
   q.files = c.files;
+  if (!c.profile) return;
+  q.profile = c.profile->family;
+  q.profile_date = c.profile->date;
 }
 
 // Micro-batches follow each other through the devices: the first one passes all of them, each further one waits for the
@@ -85,9 +131,24 @@ void pipeline(StepCost& total, const PlacedStep& evaluator, const Query& query, 
   for (double& seconds : total.bound) seconds *= ratio;
 }
 
+Evidence evidence_of(const Compiled& c) {
+  if (!c.profile) return {std::string(name_of(EvidenceLevel::datasheet)), 0, {}};
+  EvidenceLevel level = c.profile->level(c.scope);
+  if (level == EvidenceLevel::measured && !is_calibrated_case(c)) level = EvidenceLevel::same_device;
+  return {std::string(name_of(level)), c.profile->rows(c.scope), {}};
+}
+
+std::vector<std::string> evidence_notes(const Compiled& c) {
+  if (!c.profile || c.profile->level(c.scope) == EvidenceLevel::datasheet)
+    return {"nothing of this device and stack is measured: the figures follow from datasheets and kernel descriptions"};
+  if (!is_calibrated_case(c))
+    return {"measured were single devices that hold all layers: what crosses a link here follows from datasheets"};
+  return {};
+}
+
 // What the reader should know that the figures rest on.
 std::vector<std::string> assumptions(const Compiled& c) {
-  std::vector<std::string> notes{"nothing of this device and stack is measured: the figures follow from datasheets and kernel descriptions"};
+  std::vector<std::string> notes = evidence_notes(c);
   if (!c.device->memory.gpu_limits.empty() && !c.stack->on_cpu && !c.query.wired_limit)
     notes.push_back("the GPU may keep the default share of unified memory resident; --wired-limit says otherwise");
   if (c.workload->architecture.extra_layers > 0) notes.push_back("multi-token-prediction layers of the file are neither loaded nor run");
@@ -102,47 +163,56 @@ Bytes Prediction::total_bytes() const {
   return total;
 }
 
-StepCost prefill_cost(const PlacedStep& evaluator, const Query& query, std::int64_t ubatch) {
-  StepCost total;
+std::vector<RepeatedStep> prefill_steps(const Query& query, std::int64_t ubatch, std::int64_t most) {
+  std::vector<RepeatedStep> steps;
+  const double depth = static_cast<double>(query.depth);
+  const double sequences = static_cast<double>(query.concurrency);
   const std::int64_t together = std::max<std::int64_t>(1, ubatch / std::max<std::int64_t>(query.prompt, 1));
   if (together > 1 && query.concurrency > 1) {
-    for (std::int64_t left = query.concurrency; left > 0; left -= together)
-      total += evaluator({.batch = static_cast<double>(std::min(left, together)), .new_tokens = static_cast<double>(query.prompt),
-                          .depth = static_cast<double>(query.depth)});
-    return total;
+    const auto add = [&](std::int64_t batch, double times) {
+      steps.push_back({{.batch = static_cast<double>(batch), .new_tokens = static_cast<double>(query.prompt), .depth = depth}, times});
+    };
+    if (const std::int64_t full = query.concurrency / together; full > 0) add(together, static_cast<double>(full));
+    if (const std::int64_t rest = query.concurrency % together; rest > 0) add(rest, 1);
+    return steps;
   }
-  // Whole micro-batches differ by their depth alone, in which a step's time is all but linear: long prompts are summed
-  // over so many of them, evenly spread.
-  constexpr std::int64_t most_steps = 64;
+  // Whole micro-batches differ by their depth alone, in which a step's time is all but linear.
   const std::int64_t whole = query.prompt / ubatch;
   const std::int64_t rest = query.prompt % ubatch;
-  const std::int64_t sampled = std::min(whole, most_steps);
+  const std::int64_t sampled = std::min(whole, most);
   for (std::int64_t i = 0; i < sampled; ++i) {
-    const double step = (static_cast<double>(i) + 0.5) * static_cast<double>(whole) / static_cast<double>(sampled) - 0.5;
-    StepCost cost = evaluator({.new_tokens = static_cast<double>(ubatch), .depth = static_cast<double>(query.depth) + step * static_cast<double>(ubatch)});
-    cost *= static_cast<double>(whole) / static_cast<double>(sampled);
-    total += cost;
+    const double each = static_cast<double>(whole) / static_cast<double>(sampled);
+    const double step = (static_cast<double>(i) + 0.5) * each - 0.5;
+    steps.push_back({{.new_tokens = static_cast<double>(ubatch), .depth = depth + step * static_cast<double>(ubatch)}, each * sequences});
   }
-  if (rest > 0)
-    total += evaluator({.new_tokens = static_cast<double>(rest), .depth = static_cast<double>(query.depth + whole * ubatch)});
-  total *= static_cast<double>(query.concurrency);
+  if (rest > 0) steps.push_back({{.new_tokens = static_cast<double>(rest), .depth = depth + static_cast<double>(whole * ubatch)}, sequences});
+  return steps;
+}
+
+std::vector<RepeatedStep> decode_steps(const Query& query, std::int64_t most) {
+  // Midpoint rule: exact for what is linear in the depth; cache padding makes steps of 256 tokens at most.
+  const std::int64_t samples = std::min(query.gen, most);
+  const double start = static_cast<double>(query.depth + query.prompt);
+  std::vector<RepeatedStep> steps;
+  for (std::int64_t i = 0; i < samples; ++i) {
+    const double token = (static_cast<double>(i) + 0.5) * static_cast<double>(query.gen) / static_cast<double>(samples) - 0.5;
+    steps.push_back({{.batch = static_cast<double>(query.concurrency), .depth = start + token}, 1 / static_cast<double>(samples)});
+  }
+  return steps;
+}
+
+StepCost prefill_cost(const PlacedStep& evaluator, const Query& query, std::int64_t ubatch) {
+  constexpr std::int64_t most_steps = 64;
+  StepCost total = sum_of(evaluator, prefill_steps(query, ubatch, most_steps));
   const double steps = std::ceil(static_cast<double>(query.prompt) / static_cast<double>(ubatch)) * static_cast<double>(query.concurrency);
-  if (evaluator.stages() > 1 && steps > 1) pipeline(total, evaluator, query, static_cast<double>(ubatch), steps);
+  const bool joined = query.concurrency > 1 && ubatch / std::max<std::int64_t>(query.prompt, 1) > 1;
+  if (!joined && evaluator.stages() > 1 && steps > 1) pipeline(total, evaluator, query, static_cast<double>(ubatch), steps);
   return total;
 }
 
 StepCost mean_decode_cost(const PlacedStep& evaluator, const Query& query) {
-  // Midpoint rule: exact for what is linear in the depth; cache padding makes steps of 256 tokens at most.
   constexpr std::int64_t most_samples = 8;
-  const std::int64_t samples = std::min(query.gen, most_samples);
-  const double start = static_cast<double>(query.depth + query.prompt);
-  StepCost total;
-  for (std::int64_t i = 0; i < samples; ++i) {
-    const double token = (static_cast<double>(i) + 0.5) * static_cast<double>(query.gen) / static_cast<double>(samples) - 0.5;
-    total += evaluator({.batch = static_cast<double>(query.concurrency), .depth = start + token});
-  }
-  total *= 1 / static_cast<double>(samples);
-  return total;
+  return sum_of(evaluator, decode_steps(query, most_samples));
 }
 
 MemoryRequest memory_request(const Compiled& c) {
@@ -169,13 +239,14 @@ Prediction predict(const Compiled& c, const Database& database) {
   p.limiting = limiting_memory(c, p.pools, request, database);
   p.feasible = p.limiting.empty();
   if (c.scheme) p.quality = quality_of(*c.scheme, c.workload->architecture);
-  p.evidence = {"datasheet", 0, assumptions(c)};
+  p.evidence = evidence_of(c);
+  p.evidence.notes = assumptions(c);
   if (!p.feasible) return p;
-  const ResidualScale scale = database.residual_scale();
-  if (c.query.prompt > 0) p.prefill = prefill_phase(c, scale.prefill);
-  if (c.query.gen > 0) p.decode = decode_phase(c, scale.decode);
+  const Certainty certainty = certainty_of(c, database);
+  if (c.query.prompt > 0) p.prefill = prefill_phase(c, certainty);
+  if (c.query.gen > 0) p.decode = decode_phase(c, certainty);
   add_power(p, c);
-  add_latencies(p, c, scale);
+  add_latencies(p, c);
   add_running(p, c, database);
   return p;
 }

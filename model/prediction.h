@@ -61,6 +61,7 @@ struct Query {
   Split split = Split::layer;
   std::vector<double> device_shares;    // of an uneven layer split; empty: even
   std::string interconnect;             // between devices; empty: NVLink, Thunderbolt or PCIe, what they have
+  bool calibrated = true;               // false: datasheets and kernel descriptions alone
 };
 
 // An 80 % interval.
@@ -105,6 +106,8 @@ struct ResolvedQuery {
   std::int64_t active_parameters = 0;
   bool flash_attention = true;
   std::int64_t ubatch = 512;
+  std::string profile;         // empty: none applied
+  std::string profile_date;
   int devices = 1;
   std::string host_name;       // empty: none
   std::string interconnect;    // of several devices
@@ -149,6 +152,8 @@ struct Compiled {
   LayerMemory layers;
   Placement placement;
   PlacedStep evaluator;
+  std::shared_ptr<const Profile> profile;  // of the stack's family; null: none, or not wanted
+  Scope scope;
   std::vector<std::pair<std::string, std::string>> files;
 };
 
@@ -159,6 +164,16 @@ Prediction predict(const Query& query, const Database& database);
 
 // The memory question of a compiled query; `placement` and capacity can be changed to ask another.
 MemoryRequest memory_request(const Compiled& compiled);
+
+// A step and how many of its kind.
+struct RepeatedStep {
+  StepShape shape;
+  double times = 1;
+};
+// The micro-batches of a prompt, long ones by at most `most` of them evenly spread; the steps of decoding as the mean of
+// at most `most`. Their `times` add up to the steps of the prompt, and to 1.
+std::vector<RepeatedStep> prefill_steps(const Query& query, std::int64_t ubatch, std::int64_t most);
+std::vector<RepeatedStep> decode_steps(const Query& query, std::int64_t most);
 
 // The time to process `prompt` tokens of each sequence in micro-batches, from the depth on.
 StepCost prefill_cost(const PlacedStep& evaluator, const Query& query, std::int64_t ubatch);

@@ -160,6 +160,7 @@ Stack read_stack(const Entry& entry, const TypeTable& types) {
   Stack stack;
   stack.id = entry.id;
   stack.name = entry.name;
+  stack.family = entry.file.stem().string();
   stack.release = root.text("release");
   stack.on_cpu = root.choice("processor", {"gpu", "cpu"}) == 1;
   stack.vendors = root.texts("vendors");

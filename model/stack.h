@@ -96,6 +96,7 @@ struct OffloadRules {
 struct Stack {
   std::string id;
   std::string name;
+  std::string family;   // shared by the generations of a stack: the name of their file
   std::string release;  // year-month
   bool on_cpu = false;
   std::vector<std::string> vendors;  // of the devices it runs on; empty: any

@@ -49,6 +49,21 @@ std::string_view name_of(Resource resource) { return resource_names[static_cast<
 
 double padded(double tokens, double padding) { return std::ceil(tokens / padding) * padding; }
 
+double OpWork::seconds() const noexcept {
+  // Work on the same units adds up; work on different ones overlaps.
+  const double arithmetic = alu + dequant + (shares_vector_units ? matrix : 0);
+  return launch + smooth_max(dram, arithmetic, shares_vector_units ? 0 : matrix, cache);
+}
+
+void OpWork::apply(const OpFactors& factors) noexcept {
+  dram *= factors.dram;
+  matrix *= factors.matrix;
+  dequant *= factors.dequant;
+  alu *= factors.other;
+  cache *= factors.other;
+  launch *= factors.launch;
+}
+
 Resource StepCost::bottleneck() const {
   return static_cast<Resource>(std::max_element(bound.begin(), bound.end()) - bound.begin());
 }
@@ -96,6 +111,10 @@ StepEvaluator::StepEvaluator(const StepGraph& graph, const Workload& workload, c
   key_bytes_ = types[executor_.key_type].bits_per_weight() / 8;
   value_bytes_ = types[executor_.value_type].bits_per_weight() / 8;
   kernel_seconds_ = stack.kernel_overhead(p.architecture).value();
+  const Corrections corrections = executor_.corrections ? *executor_.corrections : Corrections();
+  step_seconds_ = stack.overheads.step.value() * corrections.step;
+  vector_factors_ = corrections.of("", "");
+  for (const AttentionKernel& kernel : attention_kernels()) attention_factors_.push_back(corrections.of(kernel.name, ""));
   weights_stay_cached_ = cache_seconds_per_byte_ > 0 &&
                          workload.tensor_bytes().value() <= cache_share_for_weights * cache_capacity_;
 
@@ -116,6 +135,7 @@ StepEvaluator::StepEvaluator(const StepGraph& graph, const Workload& workload, c
 void StepEvaluator::compile_matmul(Compiled& compiled, const Workload& workload) const {
   const Op& op = compiled.op;
   const TensorType& type = (*workload.type_table)[op.matmul.type];
+  compiled.type = type.name;
   for (const MatmulKernel& kernel : executor_.stack->matmul) {
     if (!applies(kernel, type, op.matmul.experts > 0, executor_.processor)) continue;
     if (!kernel.units.empty() && first_present(kernel.units, executor_.processor) == nullptr) continue;
@@ -190,10 +210,11 @@ StepEvaluator::Matmul StepEvaluator::compile_kernel(const MatmulKernel& kernel, 
     m.weight_seconds += scratch * seconds_per_byte_;
   }
   m.launch_seconds = kernel.launches * kernel_seconds_;
+  if (executor_.corrections) m.factors = executor_.corrections->of(kernel.name, type.name);
   return m;
 }
 
-void StepEvaluator::charge_activations(Cost& cost, double bytes) const noexcept {
+void StepEvaluator::charge_activations(OpWork& cost, double bytes) const noexcept {
   if (bytes > cache_share_for_activations * cache_capacity_) {
     cost.dram += bytes * seconds_per_byte_;
     cost.dram_bytes += bytes;
@@ -203,14 +224,16 @@ void StepEvaluator::charge_activations(Cost& cost, double bytes) const noexcept 
   }
 }
 
-StepEvaluator::Cost StepEvaluator::matmul_cost(const Compiled& compiled, const StepShape& shape) const noexcept {
+OpWork StepEvaluator::matmul_cost(const Compiled& compiled, const StepShape& shape) const noexcept {
   const MatmulShape& w = compiled.op.matmul;
   const double columns = w.outputs_only ? shape.batch * shape.outputs : shape.tokens();
   const Matmul* m = compiled.kernels.data();
   while (columns > m->columns) ++m;
 
-  Cost cost;
+  OpWork cost;
   cost.kernel = m->kernel;
+  cost.type = compiled.type;
+  cost.corrected_by_kernel = true;
   cost.shares_vector_units = m->shares_vector_units;
   cost.on_matrix_units = m->on_matrix_units;
   cost.launch = m->launch_seconds;
@@ -238,6 +261,7 @@ StepEvaluator::Cost StepEvaluator::matmul_cost(const Compiled& compiled, const S
     unit_seconds *= std::ceil(waves) / waves;
   }
   cost.matrix = unit_seconds;
+  cost.apply(m->factors);
   return cost;
 }
 
@@ -249,16 +273,20 @@ double StepEvaluator::cached_cells(double cells, double window) const noexcept {
   return cells;
 }
 
-StepEvaluator::Cost StepEvaluator::attention_cost(const Compiled& compiled, const StepShape& shape) const noexcept {
+const std::vector<AttentionKernel>& StepEvaluator::attention_kernels() const noexcept {
+  const Stack& stack = *executor_.stack;
+  return executor_.fused_attention || stack.unfused_attention.empty() ? stack.attention : stack.unfused_attention;
+}
+
+OpWork StepEvaluator::attention_cost(const Compiled& compiled, const StepShape& shape) const noexcept {
   const AttentionShape& a = compiled.op.attention;
-  const auto& kernels = executor_.fused_attention || executor_.stack->unfused_attention.empty()
-                            ? executor_.stack->attention
-                            : executor_.stack->unfused_attention;
+  const auto& kernels = attention_kernels();
   const AttentionKernel* kernel = kernels.data();
   while (shape.new_tokens > kernel->columns && kernel != &kernels.back()) ++kernel;
 
-  Cost cost;
+  OpWork cost;
   cost.kernel = kernel->name;
+  cost.corrected_by_kernel = true;
   cost.launch = kernel->launches * kernel_seconds_;
   const double cells = cached_cells(shape.depth + shape.new_tokens, static_cast<double>(a.window));
   const double kv_bytes = shape.batch * cells *
@@ -282,12 +310,13 @@ StepEvaluator::Cost StepEvaluator::attention_cost(const Compiled& compiled, cons
     constexpr double passes = 4;  // scores written, read and written by softmax, read for the weighted sum
     charge_activations(cost, passes * executor_.stack->activation_bytes * static_cast<double>(a.heads) * cells * shape.tokens());
   }
+  cost.apply(attention_factors_[static_cast<std::size_t>(kernel - kernels.data())]);
   return cost;
 }
 
-StepEvaluator::Cost StepEvaluator::linear_attention_cost(const Compiled& compiled, const StepShape& shape) const noexcept {
+OpWork StepEvaluator::linear_attention_cost(const Compiled& compiled, const StepShape& shape) const noexcept {
   const LinearAttentionShape& a = compiled.op.linear;
-  Cost cost;
+  OpWork cost;
   cost.kernel = "gated_delta_net";
   cost.launch = compiled.launch_seconds;
   const double state = static_cast<double>(a.value_heads * a.key_dim * a.value_dim);
@@ -299,38 +328,38 @@ StepEvaluator::Cost StepEvaluator::linear_attention_cost(const Compiled& compile
   constexpr double flops_per_state_value = 8;
   cost.operations = flops_per_state_value * state * shape.tokens();
   cost.alu = cost.operations * vector_seconds_per_flop_;
+  cost.apply(vector_factors_);
   return cost;
 }
 
-StepEvaluator::Cost StepEvaluator::vector_cost(const Compiled& compiled, const StepShape& shape) const noexcept {
+OpWork StepEvaluator::vector_cost(const Compiled& compiled, const StepShape& shape) const noexcept {
   const double tokens = compiled.op.group < 0 && compiled.op.kind == OpKind::norm ? shape.batch * shape.outputs : shape.tokens();
-  Cost cost;
+  OpWork cost;
   cost.kernel = name_of(compiled.op.kind);
   cost.launch = compiled.launch_seconds;
   cost.operations = compiled.op.flops * tokens;
   cost.alu = cost.operations * vector_seconds_per_flop_;
   charge_activations(cost, static_cast<double>(compiled.op.read + compiled.op.written) * executor_.stack->activation_bytes * tokens);
+  cost.apply(vector_factors_);
   return cost;
 }
 
-StepEvaluator::Cost StepEvaluator::cost_of(const Compiled& compiled, const StepShape& shape) const noexcept {
+OpWork StepEvaluator::cost_of(const Compiled& compiled, const StepShape& shape) const noexcept {
+  OpWork work;
   switch (compiled.op.kind) {
     case OpKind::matmul:
-    case OpKind::expert_matmul: return matmul_cost(compiled, shape);
-    case OpKind::attention: return attention_cost(compiled, shape);
-    case OpKind::linear_attention: return linear_attention_cost(compiled, shape);
-    default: return vector_cost(compiled, shape);
+    case OpKind::expert_matmul: work = matmul_cost(compiled, shape); break;
+    case OpKind::attention: work = attention_cost(compiled, shape); break;
+    case OpKind::linear_attention: work = linear_attention_cost(compiled, shape); break;
+    default: work = vector_cost(compiled, shape); break;
   }
+  work.layers = compiled.op.layers;
+  return work;
 }
 
-double StepEvaluator::total(const Cost& c) noexcept {
-  // Work on the same units adds up; work on different ones overlaps.
-  const double arithmetic = c.alu + c.dequant + (c.shares_vector_units ? c.matrix : 0);
-  return c.launch + smooth_max(c.dram, arithmetic, c.shares_vector_units ? 0 : c.matrix, c.cache);
-}
-
-void StepEvaluator::add(StepCost& sum, const Cost& c, double times) noexcept {
-  const double seconds = total(c) * times;
+void StepEvaluator::add(StepCost& sum, const OpWork& c) noexcept {
+  const double times = c.layers;
+  const double seconds = c.seconds() * times;
   sum.seconds += Seconds(seconds);
   sum.dram_bytes += Bytes(c.dram_bytes * times);
   sum.cache_bytes += Bytes(c.cache_bytes * times);
@@ -355,8 +384,8 @@ void StepEvaluator::add(StepCost& sum, const Cost& c, double times) noexcept {
 
 StepCost StepEvaluator::operator()(const StepShape& shape) const noexcept {
   StepCost sum;
-  for (const Compiled& compiled : ops_) add(sum, cost_of(compiled, shape), compiled.op.layers);
-  const double step = executor_.stack->overheads.step.value();
+  for (const Compiled& compiled : ops_) add(sum, cost_of(compiled, shape));
+  const double step = step_seconds_;
   sum.seconds += Seconds(step);
   sum.busy[static_cast<std::size_t>(Resource::launch)] += step;
   sum.bound[static_cast<std::size_t>(Resource::launch)] += step;
@@ -364,19 +393,26 @@ StepCost StepEvaluator::operator()(const StepShape& shape) const noexcept {
 }
 
 Seconds StepEvaluator::seconds(const StepShape& shape) const noexcept {
-  double sum = executor_.stack->overheads.step.value();
-  for (const Compiled& compiled : ops_) sum += total(cost_of(compiled, shape)) * compiled.op.layers;
+  double sum = step_seconds_;
+  for (const Compiled& compiled : ops_) sum += cost_of(compiled, shape).seconds() * compiled.op.layers;
   return Seconds(sum);
 }
 
 std::vector<StepEvaluator::OpCost> StepEvaluator::per_op(const StepShape& shape) const {
   std::vector<OpCost> result;
   for (const Compiled& compiled : ops_) {
-    const Cost cost = cost_of(compiled, shape);
+    const OpWork cost = cost_of(compiled, shape);
     OpCost op{.op = &compiled.op, .kernel = cost.kernel, .executor = &executor_};
-    add(op.cost, cost, compiled.op.layers);
+    add(op.cost, cost);
     result.push_back(op);
   }
+  return result;
+}
+
+std::vector<OpWork> StepEvaluator::work(const StepShape& shape) const {
+  std::vector<OpWork> result;
+  result.reserve(ops_.size());
+  for (const Compiled& compiled : ops_) result.push_back(cost_of(compiled, shape));
   return result;
 }
 

@@ -3,16 +3,18 @@
 //
 // An operation costs its launches plus the smooth maximum of its resource times, (sum t^4)^(1/4): equal to the largest
 // where one dominates, 19 % above where two are equal and compete for issue slots. Constants come from the device and
-// the stack; nothing is fitted here.
+// the stack; what was fitted comes in as factors (model/corrections.h).
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <string_view>
 #include <vector>
 
 #include "base/quantity.h"
 #include "hardware/device.h"
+#include "model/corrections.h"
 #include "model/stack.h"
 #include "workloads/step.h"
 #include "workloads/workload.h"
@@ -69,6 +71,22 @@ struct Executor {
   TypeId value_type{};
   bool fused_attention = true;
   std::int64_t ubatch = 512;
+  std::shared_ptr<const Corrections> corrections;  // null: none
+};
+
+// The work of one operation: how long each resource takes for it by itself.
+struct OpWork {
+  double layers = 1;  // occurrences
+  double dram = 0, matrix = 0, dequant = 0, alu = 0, cache = 0, launch = 0;  // seconds
+  double dram_bytes = 0, cache_bytes = 0, operations = 0, instructions = 0;
+  bool shares_vector_units = false;  // matrix work runs where vector work does: the times add up
+  bool on_matrix_units = false;
+  bool corrected_by_kernel = false;  // `kernel` is one that the stack describes
+  std::string_view kernel;
+  std::string_view type;  // of its weights; empty: none
+
+  [[nodiscard]] double seconds() const noexcept;  // of one occurrence
+  void apply(const OpFactors& factors) noexcept;
 };
 
 // A graph compiled for an executor: each distinct operation once, with everything but the shape worked out.
@@ -86,6 +104,11 @@ class StepEvaluator {
     const Executor* executor = nullptr;  // where it runs
   };
   [[nodiscard]] std::vector<OpCost> per_op(const StepShape& shape) const;
+  // What the step consists of, for a fit; and what it takes beside its operations.
+  [[nodiscard]] std::vector<OpWork> work(const StepShape& shape) const;
+  [[nodiscard]] Seconds step_overhead() const { return Seconds(step_seconds_); }
+  // `layers` times the work, with what bounds it.
+  static void add(StepCost& sum, const OpWork& work) noexcept;
 
  private:
   struct Matmul {
@@ -104,18 +127,13 @@ class StepEvaluator {
     bool shares_vector_units = false;
     bool on_matrix_units = false;
     double launch_seconds = 0;
+    OpFactors factors;
   };
   struct Compiled {
     Op op;
     std::vector<Matmul> kernels;  // ascending limits
+    std::string_view type;        // of the weights
     double launch_seconds = 0;    // vector operations
-  };
-  struct Cost {
-    double dram = 0, matrix = 0, dequant = 0, alu = 0, cache = 0, launch = 0;
-    double dram_bytes = 0, cache_bytes = 0, operations = 0, instructions = 0;
-    bool shares_vector_units = false;
-    bool on_matrix_units = false;
-    std::string_view kernel;
   };
 
   void compile_matmul(Compiled& compiled, const Workload& workload) const;
@@ -123,15 +141,14 @@ class StepEvaluator {
   [[nodiscard]] const UnpackCost& unpack_cost(const TensorType& type) const;
   [[nodiscard]] double unpack_seconds_per_weight(const TensorType& type, double share) const;
 
-  [[nodiscard]] Cost cost_of(const Compiled& compiled, const StepShape& shape) const noexcept;
-  [[nodiscard]] Cost matmul_cost(const Compiled& compiled, const StepShape& shape) const noexcept;
-  [[nodiscard]] Cost attention_cost(const Compiled& compiled, const StepShape& shape) const noexcept;
-  [[nodiscard]] Cost linear_attention_cost(const Compiled& compiled, const StepShape& shape) const noexcept;
-  [[nodiscard]] Cost vector_cost(const Compiled& compiled, const StepShape& shape) const noexcept;
-  void charge_activations(Cost& cost, double bytes) const noexcept;
+  [[nodiscard]] const std::vector<AttentionKernel>& attention_kernels() const noexcept;
+  [[nodiscard]] OpWork cost_of(const Compiled& compiled, const StepShape& shape) const noexcept;
+  [[nodiscard]] OpWork matmul_cost(const Compiled& compiled, const StepShape& shape) const noexcept;
+  [[nodiscard]] OpWork attention_cost(const Compiled& compiled, const StepShape& shape) const noexcept;
+  [[nodiscard]] OpWork linear_attention_cost(const Compiled& compiled, const StepShape& shape) const noexcept;
+  [[nodiscard]] OpWork vector_cost(const Compiled& compiled, const StepShape& shape) const noexcept;
+  void charge_activations(OpWork& cost, double bytes) const noexcept;
   [[nodiscard]] double cached_cells(double cells, double window) const noexcept;
-  static double total(const Cost& cost) noexcept;
-  static void add(StepCost& sum, const Cost& cost, double times) noexcept;
 
   std::vector<Compiled> ops_;
   Executor executor_;
@@ -142,6 +159,9 @@ class StepEvaluator {
   double key_bytes_ = 2;
   double value_bytes_ = 2;
   double kernel_seconds_ = 0;
+  double step_seconds_ = 0;
+  std::vector<OpFactors> attention_factors_;  // of each kernel that may run
+  OpFactors vector_factors_;
   bool weights_stay_cached_ = false;
 };
 

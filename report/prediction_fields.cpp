@@ -95,7 +95,8 @@ void add_query(Fields f, const ResolvedQuery& q) {
     file.add("path", q.files[i].first);
     file.add("hash", q.files[i].second);
   }
-  f.nothing({"profile", "profile_date"});
+  f.add("profile", text_or_nothing(q.profile));
+  f.add("profile_date", text_or_nothing(q.profile_date));
 }
 
 void add_memory(Fields f, const Prediction& p) {

@@ -106,7 +106,7 @@ TEST(Predict, BoundsAndSecondsAgree) {
     for (const double seconds : cost.bound) bound += seconds;
     EXPECT_NEAR(bound, cost.seconds.value(), 1e-12);
     EXPECT_NEAR(c.evaluator.seconds(shape).value(), cost.seconds.value(), 1e-12);
-    double by_op = c.stack->overheads.step.value();
+    double by_op = c.evaluator.single()->step_overhead().value();
     for (const auto& op : c.evaluator.per_op(shape)) by_op += op.cost.seconds.value();
     EXPECT_NEAR(by_op, cost.seconds.value(), 1e-12);
     for (std::size_t i = 0; i < resource_count; ++i) EXPECT_LE(cost.busy[i], cost.seconds.value() * (1 + 1e-9));

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "calibration/cross_validation.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+
+namespace silicast {
+
+namespace {
+
+constexpr double z90 = 1.2815515655446004;  // quantile of the standard normal: an 80 % interval reaches from p10 to p90
+constexpr std::array<std::string_view, 4> fold_names{"device", "model", "source", "cell"};
+
+// FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/): the same on every machine.
+std::uint64_t hash_of(std::string_view text) {
+  std::uint64_t hash = 14695981039346656037ULL;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+  return hash;
+}
+
+// A cell is a device, stack, model, quantization and shape: its repetitions are held out together.
+std::string group_of(const FitRow& row, FoldBy by) {
+  switch (by) {
+    case FoldBy::device: return row.scope.device;
+    case FoldBy::model: return row.model;
+    case FoldBy::source: return row.source;
+    case FoldBy::cell: break;
+  }
+  return row.scope.device + "|" + row.scope.stack + "|" + row.model + "|" + row.quant + "|" + row.shape;
+}
+
+// Groups in the order of their hashes, dealt out like cards: folds of as many groups, whatever their names.
+std::vector<std::size_t> folds_of(const std::vector<FitRow>& rows, FoldBy by, std::size_t folds) {
+  std::set<std::pair<std::uint64_t, std::string>> groups;
+  for (const FitRow& row : rows) {
+    const std::string group = group_of(row, by);
+    groups.emplace(hash_of(group), group);
+  }
+  std::map<std::string, std::size_t> fold_of_group;
+  for (const auto& [hash, group] : groups) {
+    const std::size_t position = fold_of_group.size();
+    fold_of_group.emplace(group, position % folds);
+  }
+  std::vector<std::size_t> result;
+  for (const FitRow& row : rows) result.push_back(fold_of_group.at(group_of(row, by)));
+  return result;
+}
+
+// Medians of measured over ideal.
+class Efficiencies {
+ public:
+  explicit Efficiencies(const std::vector<const FitRow*>& rows) {
+    std::map<std::string, std::vector<double>> ratios;
+    for (const FitRow* row : rows)
+      if (row->ideal > 0)
+        for (const std::string& key : keys_of(*row)) ratios[key].push_back(row->measured / row->ideal);
+    for (auto& [key, values] : ratios) medians_[key] = quantile(std::move(values), 0.5);
+  }
+
+  void predict(HeldOut& held) const {
+    const auto keys = keys_of(*held.row);
+    held.constant_efficiency = of(keys[0], keys, *held.row);
+    held.per_quant_efficiency = of(keys[1], keys, *held.row);
+    held.per_device_efficiency = of(keys[2], keys, *held.row);
+  }
+
+ private:
+  static std::array<std::string, 3> keys_of(const FitRow& row) {
+    const std::string metric(name_of(row.metric));
+    return {metric, metric + "|quant|" + row.quant, metric + "|device|" + row.scope.device};
+  }
+  [[nodiscard]] std::optional<double> of(const std::string& key, const std::array<std::string, 3>& keys, const FitRow& row) const {
+    auto at = medians_.find(key);
+    if (at == medians_.end()) at = medians_.find(keys.front());
+    if (at == medians_.end() || row.ideal <= 0) return std::nullopt;
+    return at->second * row.ideal;
+  }
+
+  std::map<std::string, double> medians_;
+};
+
+HeldOut predict(const FitRow& row, std::size_t fold, const Profiles& profiles) {
+  HeldOut held{.row = &row, .fold = fold};
+  const auto at = profiles.find(row.family);
+  const Profile none;
+  const Profile& profile = at == profiles.end() ? none : at->second;
+  const StepCost cost = row.cost(profile.corrections(row.scope));
+  held.predicted = row.tokens / cost.seconds.value();
+  held.level = profile.level(row.scope);
+  held.parameter_sd = log_scale(0, profile.log_sd(row.scope, row.main_type), cost);
+  return held;
+}
+
+bool is_prefill(const HeldOut& held) { return held.row->metric == Metric::prefill_rate; }
+
+// The s with which the weighted share of rows within z90 sqrt(s^2 + sd^2) is 80 %.
+double scale_for(const std::vector<const HeldOut*>& rows) {
+  std::vector<std::pair<double, double>> needed;  // s^2 of each row, weight
+  double total = 0;
+  for (const HeldOut* held : rows) {
+    const double off = std::log(held->row->measured / held->predicted) / z90;
+    needed.emplace_back(std::max(0.0, off * off - held->parameter_sd * held->parameter_sd), held->row->weight);
+    total += held->row->weight;
+  }
+  std::sort(needed.begin(), needed.end());
+  constexpr double covered = 0.8;
+  double sum = 0;
+  for (const auto& [square, weight] : needed)
+    if ((sum += weight) >= covered * total) return std::sqrt(square);
+  return needed.empty() ? 0 : std::sqrt(needed.back().first);
+}
+
+void set_intervals(CrossValidation& result) {
+  std::vector<const HeldOut*> all;
+  for (const HeldOut& held : result.rows) all.push_back(&held);
+  std::map<std::pair<std::string, std::size_t>, std::array<ResidualScale, evidence_level_count>> scales;
+  for (HeldOut& held : result.rows) {
+    const auto [at, fresh] = scales.try_emplace({held.row->family, held.fold});
+    if (fresh) at->second = residual_scales(all, held.row->family, held.fold);
+    const ResidualScale& scale = at->second[static_cast<std::size_t>(held.level)];
+    const double factor = std::exp(z90 * std::hypot(is_prefill(held) ? scale.prefill : scale.decode, held.parameter_sd));
+    held.p10 = held.predicted / factor;
+    held.p90 = held.predicted * factor;
+  }
+}
+
+}  // namespace
+
+std::string_view name_of(FoldBy by) { return fold_names[static_cast<std::size_t>(by)]; }
+
+CrossValidation cross_validate(const std::vector<FitRow>& rows, FoldBy by, std::size_t folds, unsigned threads, const Progress& progress) {
+  CrossValidation result{.by = by};
+  const auto fold_of = folds_of(rows, by, folds);
+  for (std::size_t fold = 0; fold < folds; ++fold) {
+    std::vector<FitRow> training;
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      if (fold_of[i] != fold) training.push_back(rows[i]);
+    if (training.size() == rows.size()) continue;
+    set_weights(training);
+    std::vector<const FitRow*> pointers;
+    for (const FitRow& row : training) pointers.push_back(&row);
+    const Profiles profiles = fit_profiles(pointers, "", threads);
+    const Efficiencies efficiencies(pointers);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      if (fold_of[i] != fold) continue;
+      result.rows.push_back(predict(rows[i], fold, profiles));
+      efficiencies.predict(result.rows.back());
+    }
+    progress("by " + std::string(name_of(by)) + ": fold " + std::to_string(fold + 1) + " of " + std::to_string(folds));
+  }
+  set_intervals(result);
+  return result;
+}
+
+std::array<ResidualScale, evidence_level_count> residual_scales(const std::vector<const HeldOut*>& rows, const std::string& family,
+                                                                std::optional<std::size_t> without) {
+  constexpr std::size_t enough = 40;
+  std::array<ResidualScale, evidence_level_count> scales{};
+  for (const bool prefill : {false, true}) {
+    double before = 0;
+    for (std::size_t level = 0; level < evidence_level_count; ++level) {
+      std::vector<const HeldOut*> own, others;
+      for (const HeldOut* held : rows) {
+        if (held->fold == without || is_prefill(*held) != prefill || static_cast<std::size_t>(held->level) != level) continue;
+        others.push_back(held);
+        if (held->row->family == family) own.push_back(held);
+      }
+      double scale = own.size() >= enough ? scale_for(own) : others.size() >= enough ? scale_for(others) : before;
+      // Less evidence is never surer.
+      scale = std::max(scale, before);
+      before = scale;
+      (prefill ? scales[level].prefill : scales[level].decode) = scale;
+    }
+  }
+  return scales;
+}
+
+}  // namespace silicast

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "calibration/fit.h"
+
+#include <ceres/ceres.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <memory>
+#include <thread>
+#include <unordered_map>
+
+#include "calibration/residual.h"
+
+namespace silicast {
+
+namespace {
+
+constexpr std::size_t least_rows = 20;
+
+// What one rate is off by, as a standard deviation of its logarithm, where the model is right: repeated runs of llama-bench
+// on one machine agree within 1 to 3 %, machines of one kind (clocks, drivers, hosts) within about 5; prefill varies more.
+constexpr double decode_noise = 0.05;
+constexpr double prefill_noise = 0.08;
+// Beyond so many of them a row counts less and less (Cauchy): mislabelled, throttled, another build than stated.
+constexpr double outlier_begins = 2;
+
+// Above what nobody's hardware strays: keeps logarithms finite whatever the rows say.
+constexpr double farthest_log = 3;
+
+// The parameters of a problem with their priors: each is centred on its parent, or on zero.
+class Parameters {
+ public:
+  explicit Parameters(std::map<std::string, double, std::less<>> prior) : spread_(std::move(prior)) {}
+
+  std::size_t add(const std::string& name, std::optional<std::size_t> parent) {
+    const auto [at, fresh] = index_.emplace(name, names_.size());
+    if (!fresh) return at->second;
+    names_.push_back(name);
+    parents_.push_back(parent);
+    values_.push_back(0);
+    return at->second;
+  }
+
+  // With everything above it.
+  std::size_t add_row_parameter(const std::string& name, const Scope& scope) {
+    for (const std::string_view quantity : pooled_quantities) {
+      const auto chain = pooled_names(quantity, scope);
+      if (chain.front() != name) continue;
+      std::optional<std::size_t> parent;
+      for (auto link = chain.rbegin(); link != chain.rend(); ++link) parent = add(*link, parent);
+      return *parent;
+    }
+    return add(name, std::nullopt);
+  }
+
+  [[nodiscard]] std::size_t size() const { return names_.size(); }
+  [[nodiscard]] const std::string& name(std::size_t i) const { return names_[i]; }
+  [[nodiscard]] const std::optional<std::size_t>& parent(std::size_t i) const { return parents_[i]; }
+  [[nodiscard]] double spread(std::size_t i) const {
+    const auto first = names_[i].find('/');
+    return spread_.find(names_[i].substr(0, names_[i].find('/', first + 1)))->second;
+  }
+  double* value(std::size_t i) { return &values_[i]; }
+  [[nodiscard]] const std::vector<double>& values() const { return values_; }
+
+ private:
+  std::map<std::string, double, std::less<>> spread_;
+  std::unordered_map<std::string, std::size_t> index_;
+  std::vector<std::string> names_;
+  std::vector<std::optional<std::size_t>> parents_;
+  std::vector<double> values_;
+};
+
+// (log predicted - log measured) / noise.
+struct RowResidual {
+  RowFunction function;
+  double log_measured = 0;  // of the seconds
+  double noise = 1;
+
+  template <class T>
+  bool operator()(T const* const* blocks, T* residual) const {
+    using std::log;
+    std::vector<T> logs(function.parameters.size());
+    for (std::size_t i = 0; i < logs.size(); ++i) logs[i] = blocks[i][0];
+    residual[0] = (log(function.seconds(logs.data())) - log_measured) / noise;
+    return true;
+  }
+};
+
+struct PriorResidual {
+  double spread = 1;
+
+  template <class T>
+  bool operator()(const T* value, T* residual) const {
+    residual[0] = value[0] / spread;
+    return true;
+  }
+  template <class T>
+  bool operator()(const T* value, const T* parent, T* residual) const {
+    residual[0] = (value[0] - parent[0]) / spread;
+    return true;
+  }
+};
+
+void add_row(ceres::Problem& problem, Parameters& parameters, const FitRow& row, const std::vector<std::size_t>& indices, RowFunction function) {
+  constexpr int derivatives_at_once = 8;
+  const double noise = row.metric == Metric::prefill_rate ? prefill_noise : decode_noise;
+  auto* cost = new ceres::DynamicAutoDiffCostFunction<RowResidual, derivatives_at_once>(
+      new RowResidual{std::move(function), std::log(row.tokens / row.measured), noise});
+  std::vector<double*> blocks;
+  for (const std::size_t index : indices) {
+    cost->AddParameterBlock(1);
+    blocks.push_back(parameters.value(index));
+  }
+  cost->SetNumResiduals(1);
+  problem.AddResidualBlock(cost, new ceres::ScaledLoss(new ceres::CauchyLoss(outlier_begins), row.weight, ceres::TAKE_OWNERSHIP), blocks);
+}
+
+void add_priors(ceres::Problem& problem, Parameters& parameters) {
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    auto* prior = new PriorResidual{parameters.spread(i)};
+    if (const auto parent = parameters.parent(i))
+      problem.AddResidualBlock(new ceres::AutoDiffCostFunction<PriorResidual, 1, 1, 1>(prior), nullptr, parameters.value(i), parameters.value(*parent));
+    else
+      problem.AddResidualBlock(new ceres::AutoDiffCostFunction<PriorResidual, 1, 1>(prior), nullptr, parameters.value(i));
+    problem.SetParameterLowerBound(parameters.value(i), 0, -farthest_log);
+    problem.SetParameterUpperBound(parameters.value(i), 0, farthest_log);
+  }
+}
+
+void solve(ceres::Problem& problem) {
+  ceres::Solver::Options options;
+  options.linear_solver_type = ceres::SPARSE_NORMAL_CHOLESKY;
+  options.num_threads = 1;
+  options.max_num_iterations = 40;
+  // Rates are known to a percent: a step that lowers the cost by less than a hundred-thousandth is none.
+  options.function_tolerance = 1e-5;
+  options.logging_type = ceres::SILENT;
+  ceres::Solver::Summary summary;
+  ceres::Solve(options, &problem, &summary);
+  ensure(summary.IsSolutionUsable(), "a fit with priors has a solution");
+}
+
+// Standard deviations of each parameter, the others given: 1 / sqrt of the diagonal of J'J, J with loss and priors. The
+// parameters of a row make up for each other (a kernel's efficiency for a device's bandwidth), so that their marginal
+// deviations together would overstate what a prediction leaves open; residual scales from held-out rows tell the rest.
+std::vector<double> deviations(ceres::Problem& problem, Parameters& parameters) {
+  ceres::Problem::EvaluateOptions options;
+  for (std::size_t i = 0; i < parameters.size(); ++i) options.parameter_blocks.push_back(parameters.value(i));
+  ceres::CRSMatrix jacobian;
+  problem.Evaluate(options, nullptr, nullptr, nullptr, &jacobian);
+  std::vector<double> information(parameters.size());
+  for (std::size_t i = 0; i < jacobian.values.size(); ++i)
+    information[static_cast<std::size_t>(jacobian.cols[i])] += jacobian.values[i] * jacobian.values[i];
+  for (double& of_parameter : information) of_parameter = 1 / std::sqrt(of_parameter);
+  return information;
+}
+
+void count(Profile& profile, const FitRow& row) {
+  ++(row.metric == Metric::prefill_rate ? profile.prefill_rows : profile.decode_rows);
+  ++profile.measurements[row.scope.device][row.scope.stack];
+  ++profile.architectures[row.scope.architecture];
+}
+
+}  // namespace
+
+std::map<std::string, double, std::less<>> prior_spread(std::string_view family) {
+  // Wide where the nominal figure is an estimate, narrow where it is a measured or stated one; devices of an architecture
+  // share their kernels and differ by clocks and bins.
+  std::map<std::string, double, std::less<>> spread{
+      {"bandwidth/stack", 0.1},   {"bandwidth/architecture", 0.1}, {"bandwidth/device", 0.06},  // streams are published for most
+      {"matrix/stack", 0.4},      {"matrix/architecture", 0.3},    {"matrix/device", 0.12},     // shares of a kernel are estimates
+      {"launch/stack", 0.4},      {"launch/architecture", 0.3},    {"launch/device", 0.25},     // hosts and drivers differ
+      {"unpack/stack", 0.1},       {"unpack/architecture", 0.02},   {"unpack/device", 0.01},     // counted in sources: the same everywhere
+      {"unpack/type", 0.2},       {"matrix/type", 0.15},           {"kernel/name", 0.35},       // attention: estimates
+      {"matrix/generation", 0.2}, {"launch/generation", 0.2},      {"step/stack", 0.5},
+  };
+  // Kernels of CPUs are written apart for each instruction set, with other instructions than were counted.
+  if (family.ends_with("-cpu")) spread["unpack/stack"] = 0.3, spread["unpack/architecture"] = 0.25, spread["unpack/device"] = 0.08;
+  return spread;
+}
+
+Profile fit_profile(const std::vector<const FitRow*>& rows, const std::string& date) {
+  ceres::Problem problem;
+  Profile profile{.family = rows.front()->family, .date = date, .spread = prior_spread(rows.front()->family)};
+  Parameters parameters(profile.spread);
+  // Blocks are referred to by address: all of them are made before the first is used.
+  std::vector<std::vector<std::size_t>> indices;
+  std::vector<RowFunction> functions;
+  for (const FitRow* row : rows) {
+    functions.push_back(row_function(*row));
+    indices.emplace_back();
+    for (const std::string& name : functions.back().parameters) indices.back().push_back(parameters.add_row_parameter(name, row->scope));
+    count(profile, *row);
+  }
+  for (std::size_t i = 0; i < rows.size(); ++i) add_row(problem, parameters, *rows[i], indices[i], std::move(functions[i]));
+  add_priors(problem, parameters);
+  solve(problem);
+  const auto sd = deviations(problem, parameters);
+  for (std::size_t i = 0; i < parameters.size(); ++i) profile.parameters[parameters.name(i)] = {parameters.values()[i], sd[i]};
+  return profile;
+}
+
+Profiles fit_profiles(const std::vector<const FitRow*>& rows, const std::string& date, unsigned threads) {
+  std::map<std::string, std::vector<const FitRow*>> families;
+  for (const FitRow* row : rows) families[row->family].push_back(row);
+  std::erase_if(families, [](const auto& family) { return family.second.size() < least_rows; });
+  std::vector<const std::vector<const FitRow*>*> work;
+  for (const auto& [name, members] : families) work.push_back(&members);
+  // The longest first.
+  std::stable_sort(work.begin(), work.end(), [](const auto* a, const auto* b) { return a->size() > b->size(); });
+  std::vector<Profile> fitted(work.size());
+  std::atomic<std::size_t> next = 0;
+  const auto run = [&] {
+    for (std::size_t i = next++; i < work.size(); i = next++) fitted[i] = fit_profile(*work[i], date);
+  };
+  std::vector<std::thread> workers;
+  for (unsigned i = 1; i < threads; ++i) workers.emplace_back(run);
+  run();
+  for (std::thread& worker : workers) worker.join();
+  Profiles profiles;
+  for (Profile& profile : fitted) profiles.emplace(profile.family, std::move(profile));
+  return profiles;
+}
+
+}  // namespace silicast

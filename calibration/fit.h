@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Profiles from measured rates: robust least squares on the logarithm of predicted over measured time, priors as
+// residuals (Ceres Solver, automatic derivatives). One family of stacks is one problem: nothing is pooled between them.
+// The same rows give the same profile, bit for bit: a problem is solved by one thread.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "calibration/fit_rows.h"
+#include "model/profile.h"
+
+namespace silicast {
+
+using Profiles = std::map<std::string, Profile>;  // by family
+
+// Of rows of one family, which there is at least one of. Residual scales are left at zero (cross_validation.h).
+Profile fit_profile(const std::vector<const FitRow*>& rows, const std::string& date);
+
+// Every family, in parallel. A family with less than `least_rows` is left out: its few rows would only shift the priors.
+Profiles fit_profiles(const std::vector<const FitRow*>& rows, const std::string& date, unsigned threads);
+
+// How far a level of a quantity strays from the one above it: the standard deviations of the priors.
+std::map<std::string, double, std::less<>> prior_spread(std::string_view family);
+
+}  // namespace silicast

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "calibration/fit_rows.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cmath>
+#include <thread>
+#include <tuple>
+#include <variant>
+
+#include "base/text.h"
+#include "calibration/baselines.h"
+#include "calibration/question.h"
+
+namespace silicast {
+
+namespace {
+
+// Local stacks: one sequence at a server is timed with its network and scheduler, which sources do not describe.
+constexpr std::array<std::string_view, 3> fitted_stacks{"llama.cpp", "ik-llama.cpp", "mlx"};
+
+// A step's time is all but linear in its depth: few samples do.
+constexpr std::int64_t most_prefill_steps = 3;
+constexpr std::int64_t most_decode_steps = 2;
+
+// Machines and collections that are known not to show what the hardware does (docs/accuracy.md).
+struct OddSource {
+  std::string_view source;  // within the URL
+  std::string_view device;  // within the name; empty: all
+  std::string_view reason;
+};
+constexpr std::array odd_sources{OddSource{"enescingoz", "m5", "throttled or odd machine"},
+                                 OddSource{"isotopp", "", "throttled or odd machine"},
+                                 OddSource{"krisdcosta", "m4", "throttled or odd machine"},
+                                 OddSource{"guruswami", "3080", "spills out of the card's memory"},
+                                 OddSource{"localscore", "", "average over several shapes"},
+                                 OddSource{"localmaxxing", "", "unverified user submission"},
+                                 OddSource{"llmfit", "", "unverified user submission"}};
+
+// "https://github.com/owner/name/blob/..." -> "github.com/owner/name"
+std::string source_of(const std::string& url) {
+  const auto parts = split(url, '/');
+  std::vector<std::string> kept;
+  constexpr std::size_t most = 3;
+  for (std::size_t i = 0; i < parts.size() && kept.size() < most; ++i)
+    if (const auto part = trim(parts[i]); !part.empty() && !part.ends_with(':')) kept.emplace_back(part);
+  return join(kept, "/");
+}
+
+std::string shape_of(const Query& q, Metric metric) {
+  std::string text = metric == Metric::prefill_rate ? "pp" + std::to_string(q.prompt) : "tg" + std::to_string(q.gen);
+  return q.depth > 0 ? text + " @ d" + std::to_string(q.depth) : text;
+}
+
+std::string main_type_of(const std::vector<OpWork>& work) {
+  std::map<std::string_view, double> bytes;
+  for (const OpWork& op : work)
+    if (!op.type.empty()) bytes[op.type] += op.layers * (op.dram_bytes + op.cache_bytes);
+  const auto most = std::max_element(bytes.begin(), bytes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  return most == bytes.end() ? std::string() : std::string(most->first);
+}
+
+FitRow row_of(const Observation& observation, const Question& question, const Compiled& c) {
+  const bool prefill = question.metric == Metric::prefill_rate;
+  FitRow row{.id = observation.id, .source = source_of(observation.source_url), .model = c.workload->architecture.id,
+             .quant = c.query.quant, .family = c.stack->family, .scope = c.scope, .metric = question.metric,
+             .measured = observation.value, .tokens = prefill ? static_cast<double>(c.query.prompt) : 1,
+             .shape = shape_of(c.query, question.metric)};
+  const StepEvaluator& evaluator = *c.evaluator.single();
+  const auto steps = prefill ? prefill_steps(c.query, c.machine.device.ubatch, most_prefill_steps) : decode_steps(c.query, most_decode_steps);
+  for (const RepeatedStep& step : steps) {
+    row.step_seconds += step.times * evaluator.step_overhead().value();
+    for (OpWork work : evaluator.work(step.shape)) {
+      work.layers *= step.times;
+      row.work.push_back(work);
+    }
+  }
+  row.main_type = main_type_of(row.work);
+  row.ideal = bandwidth_over_size(question.metric, c).value_or(0);
+  return row;
+}
+
+// lhl/strix-halo-testing runs every prefill with rocBLAS, which has no tuned kernels for RDNA 3.5, and again with
+// hipBLASLt, up to three times as fast; later releases use the latter by themselves, and a query cannot name the former.
+bool is_untuned_rocblas(const Observation& row) {
+  const std::string notes = lower(row.notes);
+  return row.metric == name_of(Metric::prefill_rate) && notes.find("build variant=") != std::string::npos &&
+         notes.find("llama.cpp-vulkan") == std::string::npos && notes.find("hipblaslt=1") == std::string::npos;
+}
+
+struct Candidate {
+  std::size_t index = 0;
+  Question question;
+};
+
+struct Outcome {
+  std::optional<FitRow> row;
+  std::string reason;
+};
+
+// The question, or why the row is not for a fit.
+std::variant<Question, std::string> question_of(const Observation& observation, const QueryMapper& mapper) {
+  const auto metric = metric_of_name(observation.metric);
+  if (metric != Metric::prefill_rate && metric != Metric::decode_rate) return std::string("not a rate");
+  if (const auto reason = not_for_fitting(observation)) return *reason;
+  QuestionOrReason result = mapper(observation);
+  if (auto* reason = std::get_if<Unpredicted>(&result)) return reason->reason;
+  Question question = std::get<Question>(std::move(result));
+  if (question.query.concurrency != 1) return std::string("several sequences");
+  if (question.query.offload.wants_host() && question.query.offload.cpu_moe_layers > 0) return std::string("experts on the host");
+  if (std::none_of(fitted_stacks.begin(), fitted_stacks.end(), [&](std::string_view stack) { return question.query.stack.starts_with(stack); }))
+    return std::string("a server's rate");
+  if (question.query.stack.starts_with("llama.cpp") && observation.source_url.find("/pull/") != std::string::npos)
+    return std::string("development build: a table of a pull request");
+  if (is_untuned_rocblas(observation)) return std::string("rocBLAS without tuned kernels");
+  question.query.calibrated = false;
+  return question;
+}
+
+void answer(const std::vector<Candidate>& batch, const std::vector<Observation>& observations, const Database& database, std::vector<Outcome>& outcomes) {
+  try {
+    Compiled c = compile_for(batch.front().question.query, database);
+    for (const auto& [index, question] : batch) {
+      Outcome& outcome = outcomes[index];
+      c.query.prompt = question.query.prompt;
+      c.query.gen = question.query.gen;
+      c.query.depth = question.query.depth;
+      if (const auto reason = impossible(question, c))
+        outcome.reason = reason->reason;
+      else if (c.evaluator.single() == nullptr || c.placement.uses_host())
+        outcome.reason = "not all on one device";
+      else
+        outcome.row = row_of(observations[index], question, c);
+    }
+  } catch (const Error&) {
+    for (const auto& [index, question] : batch) outcomes[index].reason = "outside of the model";
+  }
+}
+
+}  // namespace
+
+StepCost FitRow::cost(const Corrections& corrections) const {
+  StepCost sum;
+  for (OpWork op : work) {
+    op.apply(corrections.of(op.corrected_by_kernel ? op.kernel : "", op.type));
+    StepEvaluator::add(sum, op);
+  }
+  const double step = step_seconds * corrections.step;
+  sum.seconds += Seconds(step);
+  sum.busy[static_cast<std::size_t>(Resource::launch)] += step;
+  sum.bound[static_cast<std::size_t>(Resource::launch)] += step;
+  return sum;
+}
+
+std::optional<std::string> not_for_fitting(const Observation& row) {
+  const auto contains = [](const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; };
+  const std::string notes = lower(row.notes);
+  if (contains(row.notes, "FLAG")) return "beyond what the hardware allows";
+  for (const char* sign : {"power limit", "power-limit", "powerlimit", "power cap", "power-cap", "throttl"})
+    if (contains(notes, sign)) return "power-limited or throttled";
+  const std::string url = lower(row.source_url);
+  const std::string device = lower(row.device);
+  for (const OddSource& odd : odd_sources)
+    if ((contains(url, odd.source) || contains(notes, odd.source)) && contains(device, odd.device)) return std::string(odd.reason);
+  return std::nullopt;
+}
+
+FitRows fit_rows(const std::vector<Observation>& observations, const Database& database, unsigned threads) {
+  const QueryMapper mapper(database);
+  std::vector<Outcome> outcomes(observations.size());
+  std::map<std::string, std::vector<Candidate>> batches;
+  for (std::size_t i = 0; i < observations.size(); ++i) {
+    auto result = question_of(observations[i], mapper);
+    if (auto* reason = std::get_if<std::string>(&result))
+      outcomes[i].reason = *reason;
+    else
+      batches[compile_key(std::get<Question>(result).query)].push_back({i, std::get<Question>(result)});
+  }
+  std::vector<const std::vector<Candidate>*> work;
+  for (const auto& [key, batch] : batches) work.push_back(&batch);
+  std::atomic<std::size_t> next = 0;
+  const auto run = [&] {
+    for (std::size_t i = next++; i < work.size(); i = next++) answer(*work[i], observations, database, outcomes);
+  };
+  std::vector<std::thread> workers;
+  for (unsigned i = 1; i < threads; ++i) workers.emplace_back(run);
+  run();
+  for (std::thread& worker : workers) worker.join();
+
+  FitRows result;
+  for (Outcome& outcome : outcomes) {
+    if (outcome.row)
+      result.rows.push_back(*std::move(outcome.row));
+    else
+      ++result.left_out[outcome.reason];
+  }
+  set_weights(result.rows);
+  return result;
+}
+
+void set_weights(std::vector<FitRow>& rows) {
+  const auto key = [](const FitRow& row) { return std::tuple(row.scope.device, row.scope.stack, row.model, row.metric); };
+  std::map<std::tuple<std::string, std::string, std::string, Metric>, double> count;
+  for (const FitRow& row : rows) ++count[key(row)];
+  for (FitRow& row : rows) row.weight = 1 / std::sqrt(count[key(row)]);
+}
+
+}  // namespace silicast

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "calibration/question.h"
+
+#include "base/text.h"
+
+namespace silicast {
+
+std::string compile_key(const Query& q) {
+  const auto number = [](const auto& value) { return value ? std::to_string(*value) : std::string(); };
+  const std::string memory = q.memory ? exact(q.memory->value()) : "";
+  return join({q.model, q.quant, q.device, q.stack, memory, q.key_type, q.value_type,
+               std::to_string(static_cast<int>(q.flash_attention)), number(q.ubatch), number(q.threads), q.host,
+               std::to_string(static_cast<int>(q.offload.layers)), std::to_string(q.offload.gpu_layers),
+               std::to_string(q.offload.cpu_moe_layers), std::to_string(static_cast<int>(q.split)), q.calibrated ? "" : "none"},
+              "|");
+}
+
+// Smallest request: whether the real ones fit the model's context is checked row by row.
+Compiled compile_for(Query query, const Database& database) {
+  query.prompt = 0;
+  query.gen = 1;
+  query.depth = 0;
+  query.concurrency = 1;
+  return compile(query, database);
+}
+
+std::optional<Unpredicted> impossible(const Question& question, const Compiled& c) {
+  const Architecture& architecture = c.workload->architecture;
+  const std::int64_t layers = static_cast<std::int64_t>(architecture.layers.size());
+  const bool all_layers = !question.gpu_layers || *question.gpu_layers < 0 || *question.gpu_layers > layers;
+  if (!c.stack->on_cpu && !all_layers && !question.query.offload.wants_host())
+    return Unpredicted{"weights partly on the host",
+                       "ngl " + std::to_string(*question.gpu_layers) + " of " + std::to_string(layers + 1)};
+  const Query& q = question.query;
+  if (q.depth + q.prompt + q.gen > architecture.context)
+    return Unpredicted{"beyond the model's context", std::to_string(q.depth + q.prompt + q.gen) + " of " +
+                                                         std::to_string(architecture.context) + " tokens"};
+  return std::nullopt;
+}
+
+}  // namespace silicast

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// silicast calibrate fit: profiles from measured rates.
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <thread>
+
+#include "base/text.h"
+#include "calibration/cross_validation.h"
+#include "cli/command.h"
+
+namespace silicast::cli {
+
+namespace {
+
+// Folds behind the residual scales of a profile: as few as leave most devices of a family in each training set.
+constexpr std::size_t folds = 5;
+
+struct Options {
+  std::vector<std::string> files;
+  std::string out;
+  std::string data;
+  std::string date;
+};
+
+std::string today() {
+  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  std::tm utc{};
+  gmtime_r(&now, &utc);
+  std::array<char, 16> text{};
+  std::strftime(text.data(), text.size(), "%Y-%m-%d", &utc);
+  return text.data();
+}
+
+void write(const std::filesystem::path& path, const std::string& text) {
+  std::ofstream file(path, std::ios::binary);
+  file << text;
+  file.close();
+  if (!file) throw InputError(path.string() + ": cannot be written");
+}
+
+// Scales of the residuals that cells, models and devices leave when they are held out: who asks has a measured device with a
+// model that was measured there, or with another one, or another device.
+void set_residuals(Profiles& profiles, const std::vector<FitRow>& rows, unsigned threads) {
+  std::vector<CrossValidation> runs;
+  for (const FoldBy by : {FoldBy::cell, FoldBy::model, FoldBy::device}) runs.push_back(cross_validate(rows, by, folds, threads, progress_line));
+  std::vector<const HeldOut*> all;
+  for (const CrossValidation& run : runs)
+    for (const HeldOut& held : run.rows) all.push_back(&held);
+  for (auto& [family, profile] : profiles) profile.residual = residual_scales(all, family);
+}
+
+ExitCode run(const Options& options) {
+  const Database database(data_folder(options.data));
+  const unsigned threads = std::max(1U, std::thread::hardware_concurrency());
+  const FitRows input = fit_rows(read_all_observations(options.files), database, threads);
+  if (input.rows.empty()) throw InputError(options.files.front() + ": no row can be fitted");
+  std::vector<const FitRow*> pointers;
+  for (const FitRow& row : input.rows) pointers.push_back(&row);
+  progress_line("fitting " + std::to_string(pointers.size()) + " rows");
+  Profiles profiles = fit_profiles(pointers, options.date.empty() ? today() : options.date, threads);
+  set_residuals(profiles, input.rows, threads);
+
+  const std::filesystem::path folder = options.out.empty() ? database.folder() / "profiles" : std::filesystem::path(options.out);
+  std::string text;
+  for (const auto& [family, profile] : profiles) {
+    write(folder / (family + ".yaml"), profile_yaml(profile));
+    text += (folder / (family + ".yaml")).string() + ": " + std::to_string(profile.decode_rows) + " decode and " +
+            std::to_string(profile.prefill_rows) + " prefill rates, " + std::to_string(profile.parameters.size()) + " parameters" + "\n";
+  }
+  text += "\nnot fitted:\n";
+  for (const auto& [reason, n] : input.left_out) text += "  " + std::to_string(n) + "  " + reason + "\n";
+  print(text);
+  return ExitCode::done;
+}
+
+}  // namespace
+
+void add_fit(CLI::App& calibrate, Action& action) {
+  const auto options = std::make_shared<Options>();
+  CLI::App& command = *calibrate.add_subcommand("fit", "Profiles from measured rates: what they say about stacks and devices");
+  command.add_option("FILE", options->files, "Measurements, one a row: CSV with the columns of docs/data-format.md")
+      ->required()
+      ->type_name("FILE.csv");
+  command.add_option("--out", options->out, "Folder of the profiles (default: profiles/ of the data folder)")->type_name("DIR")->group("Output");
+  command.add_option("--date", options->date, "Date that the profiles state (default: today)")->type_name("YEAR-MONTH-DAY")->group("Output");
+  add_data_option(command, options->data);
+  command.footer("silicast calibrate fit measurements.csv --out /tmp/profiles");
+  command.callback([options, &action] { action = [options] { return run(*options); }; });
+}
+
+}  // namespace silicast::cli

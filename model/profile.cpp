@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/profile.h"
+
+#include <cmath>
+#include <numeric>
+
+namespace silicast {
+
+namespace {
+
+constexpr std::array<std::string_view, evidence_level_count> level_names{"measured", "same-device", "same-family", "datasheet"};
+
+// "bandwidth/device/rtx-4090" -> "bandwidth/device"
+std::string_view level_of(std::string_view name) {
+  const auto first = name.find('/');
+  return name.substr(0, name.find('/', first + 1));
+}
+
+double squared(double x) { return x * x; }
+
+}  // namespace
+
+std::string_view name_of(EvidenceLevel level) { return level_names[static_cast<std::size_t>(level)]; }
+
+std::string parameter_name(std::string_view quantity, std::string_view level, std::string_view name) {
+  return std::string(quantity) + "/" + std::string(level) + "/" + std::string(name);
+}
+
+std::vector<std::string> pooled_names(std::string_view quantity, const Scope& scope) {
+  return {parameter_name(quantity, "device", scope.device), parameter_name(quantity, "architecture", scope.architecture),
+          std::string(quantity) + "/stack"};
+}
+
+Estimate Profile::pooled(std::string_view quantity, const Scope& scope) const {
+  double variance = 0;
+  for (const std::string& name : pooled_names(quantity, scope)) {
+    if (const auto at = parameters.find(name); at != parameters.end())
+      return {at->second.log, std::sqrt(squared(at->second.sd) + variance)};
+    if (const auto at = spread.find(level_of(name)); at != spread.end()) variance += squared(at->second);
+  }
+  return {0, std::sqrt(variance)};
+}
+
+Estimate Profile::named(std::string_view quantity, std::string_view level, std::string_view name) const {
+  if (const auto at = parameters.find(parameter_name(quantity, level, name)); at != parameters.end()) return at->second;
+  const auto wide = spread.find(std::string(quantity) + "/" + std::string(level));
+  return {0, wide == spread.end() ? 0 : wide->second};
+}
+
+Corrections Profile::corrections(const Scope& scope) const {
+  Corrections c;
+  c.bandwidth = std::exp(pooled("bandwidth", scope).log);
+  c.matrix = std::exp(pooled("matrix", scope).log + named("matrix", "generation", scope.stack).log);
+  c.launch = std::exp(pooled("launch", scope).log + named("launch", "generation", scope.stack).log);
+  c.unpack = std::exp(pooled("unpack", scope).log);
+  if (const auto at = parameters.find("step/stack"); at != parameters.end()) c.step = std::exp(at->second.log);
+  const auto collect = [&](std::string_view prefix, Corrections::Named& into) {
+    for (auto at = parameters.lower_bound(prefix); at != parameters.end() && at->first.starts_with(prefix); ++at)
+      into.emplace(at->first.substr(prefix.size()), std::exp(at->second.log));
+  };
+  collect("unpack/type/", c.unpack_of_type);
+  collect("matrix/type/", c.matrix_of_type);
+  collect("kernel/name/", c.kernel);
+  return c;
+}
+
+ResourceTimes Profile::log_sd(const Scope& scope, std::string_view type) const {
+  ResourceTimes sd{};
+  const auto at = [&sd](Resource resource) -> double& { return sd[static_cast<std::size_t>(resource)]; };
+  at(Resource::dram) = pooled("bandwidth", scope).sd;
+  at(Resource::matrix) = std::hypot(pooled("matrix", scope).sd, named("matrix", "generation", scope.stack).sd, named("matrix", "type", type).sd);
+  at(Resource::dequant) = std::hypot(pooled("unpack", scope).sd, named("unpack", "type", type).sd);
+  at(Resource::launch) = std::hypot(pooled("launch", scope).sd, named("launch", "generation", scope.stack).sd);
+  return sd;
+}
+
+EvidenceLevel Profile::level(const Scope& scope) const {
+  if (const auto device = measurements.find(scope.device); device != measurements.end())
+    return device->second.contains(scope.stack) ? EvidenceLevel::measured : EvidenceLevel::same_device;
+  return architectures.contains(scope.architecture) ? EvidenceLevel::same_family : EvidenceLevel::datasheet;
+}
+
+std::int64_t Profile::rows(const Scope& scope) const {
+  switch (level(scope)) {
+    case EvidenceLevel::measured: return measurements.find(scope.device)->second.at(scope.stack);
+    case EvidenceLevel::same_device: {
+      const auto& by_stack = measurements.find(scope.device)->second;
+      return std::accumulate(by_stack.begin(), by_stack.end(), std::int64_t{0}, [](std::int64_t n, const auto& entry) { return n + entry.second; });
+    }
+    case EvidenceLevel::same_family: return architectures.find(scope.architecture)->second;
+    case EvidenceLevel::datasheet: break;
+  }
+  return 0;
+}
+
+double log_scale(double residual, const ResourceTimes& log_sd, const StepCost& cost) {
+  double variance = squared(residual);
+  if (cost.seconds.value() <= 0) return residual;
+  for (std::size_t i = 0; i < resource_count; ++i) variance += squared(log_sd[i] * cost.bound[i] / cost.seconds.value());
+  return std::sqrt(variance);
+}
+
+}  // namespace silicast

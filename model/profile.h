@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// What measurements have told about a family of stacks (llama.cpp-cuda with its generations): natural logarithms of the
+// factors of model/corrections.h with their standard deviations, pooled so that every device borrows from its kind.
+//
+// A parameter is named QUANTITY/LEVEL/NAME. The pooled quantities (bandwidth, matrix, launch, unpack) have the levels
+// device, architecture and stack: an estimate at one level is centred on the next one, with a spread that the profile
+// states, and a device that was never measured takes its architecture's value, an architecture its stack's. The others
+// are the stack's: step/stack; unpack/type/T, matrix/type/T, kernel/name/K; generations of the stack as
+// matrix/generation/ID and launch/generation/ID.
+//
+// Files: data/profiles/FAMILY.yaml, written by `silicast calibrate fit`, described in docs/data-format.md.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/corrections.h"
+#include "model/step_cost.h"
+
+namespace silicast {
+
+// Relative spread of predictions at a level of evidence: standard deviations of log(measured / predicted).
+struct ResidualScale {
+  double decode = 0;
+  double prefill = 0;
+};
+
+enum class EvidenceLevel : std::uint8_t {
+  measured,     // the device with this generation of the stack
+  same_device,  // the device with another generation
+  same_family,  // other devices of its architecture
+  datasheet,    // none of them
+};
+constexpr std::size_t evidence_level_count = 4;
+std::string_view name_of(EvidenceLevel level);
+
+// What is corrected: names as the catalogue has them.
+struct Scope {
+  std::string device;
+  std::string architecture;
+  std::string stack;
+
+  auto operator<=>(const Scope&) const = default;
+};
+
+struct Estimate {
+  double log = 0;  // of the factor
+  double sd = 0;
+};
+
+struct Profile {
+  std::string family;
+  std::string date;
+  std::int64_t decode_rows = 0;
+  std::int64_t prefill_rows = 0;
+  std::map<std::string, Estimate, std::less<>> parameters;
+  std::map<std::string, double, std::less<>> spread;  // of a level around the one above: "bandwidth/device"
+  std::map<std::string, std::map<std::string, std::int64_t>, std::less<>> measurements;  // device -> stack -> rows
+  std::map<std::string, std::int64_t, std::less<>> architectures;                        // -> rows
+  std::array<ResidualScale, evidence_level_count> residual{};
+
+  [[nodiscard]] Corrections corrections(const Scope& scope) const;
+  // Standard deviation of the logarithm of each resource's time; `type` is that of most weights.
+  [[nodiscard]] ResourceTimes log_sd(const Scope& scope, std::string_view type) const;
+  [[nodiscard]] EvidenceLevel level(const Scope& scope) const;
+  // Rows that bear on the level.
+  [[nodiscard]] std::int64_t rows(const Scope& scope) const;
+  [[nodiscard]] const ResidualScale& residual_of(EvidenceLevel at) const { return residual[static_cast<std::size_t>(at)]; }
+  // Of a pooled quantity: the most specific there is; its deviation grows with every level that is missing.
+  [[nodiscard]] Estimate pooled(std::string_view quantity, const Scope& scope) const;
+
+ private:
+  [[nodiscard]] Estimate named(std::string_view quantity, std::string_view level, std::string_view name) const;
+};
+
+// Names in the order of fallback: "bandwidth/device/rtx-4090", "bandwidth/architecture/ada", "bandwidth/stack".
+std::vector<std::string> pooled_names(std::string_view quantity, const Scope& scope);
+std::string parameter_name(std::string_view quantity, std::string_view level, std::string_view name);
+inline constexpr std::array<std::string_view, 4> pooled_quantities{"bandwidth", "matrix", "launch", "unpack"};
+
+// 80 % intervals: the residual scale of the level beside what the parameters leave open, weighed by what bounds the time.
+double log_scale(double residual, const ResourceTimes& log_sd, const StepCost& cost);
+
+// Throws InputError with file, line, key and rule.
+Profile read_profile(const std::filesystem::path& file);
+std::string profile_yaml(const Profile& profile);
+
+}  // namespace silicast

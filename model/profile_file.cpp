@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// Profiles as YAML. An estimate is one scalar, "LOG SD": a file of 300 of them is read with every prediction.
+#include <cmath>
+#include <cstdio>
+
+#include "base/document.h"
+#include "base/text.h"
+#include "model/profile.h"
+
+namespace silicast {
+
+namespace {
+
+// A factor beyond e^5, or a deviation of as much, is no correction.
+constexpr double widest_log = 5;
+
+Estimate read_estimate(const Section& section, const std::string& key) {
+  const std::string text = section.text(key);
+  const auto blank = text.find(' ');
+  const auto log = parse_number(text.substr(0, blank));
+  const auto sd = blank == std::string::npos ? std::nullopt : parse_number(text.substr(blank + 1));
+  if (!log || !sd || !(std::abs(*log) <= widest_log) || !(*sd >= 0 && *sd <= widest_log))
+    section.fail(key, "the logarithm of a factor (-5 to 5) and its standard deviation (0 to 5) are expected, got '" + text + "'");
+  return {*log, *sd};
+}
+
+void read_parameters(const Section& section, Profile& profile) {
+  for (const auto& [quantity, node] : section.entries()) {
+    const Section levels(*node, section.path_of(quantity));
+    for (const auto& [name, value] : levels.entries())
+      profile.parameters.emplace(quantity + "/" + name, read_estimate(levels, name));
+  }
+}
+
+void read_measurements(const Section& section, Profile& profile) {
+  for (const auto& [device, node] : section.entries()) {
+    const Section stacks(*node, section.path_of(device));
+    for (const auto& [stack, value] : stacks.entries()) profile.measurements[device][stack] = stacks.count(stack);
+  }
+}
+
+ResidualScale read_scale(const Section& section) {
+  const ResidualScale scale{section.number("decode", 0, widest_log), section.number("prefill", 0, widest_log)};
+  section.finish();
+  return scale;
+}
+
+std::string number(double value) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.4f", value);
+  return text.data();
+}
+
+// Names of kernels hold blanks, parentheses, ampersands.
+std::string quoted(const std::string& name) { return "\"" + name + "\""; }
+
+std::string parameters_yaml(const Profile& profile) {
+  std::string text = "parameters:\n";
+  std::string current;
+  for (const auto& [name, estimate] : profile.parameters) {
+    const auto slash = name.find('/');
+    if (const std::string quantity = name.substr(0, slash); quantity != current) {
+      current = quantity;
+      text += "  " + quantity + ":\n";
+    }
+    text += "    " + quoted(name.substr(slash + 1)) + ": " + number(estimate.log) + " " + number(estimate.sd) + "\n";
+  }
+  return text;
+}
+
+}  // namespace
+
+Profile read_profile(const std::filesystem::path& file) {
+  const Node root = read_yaml_file(file);
+  const Section section(root);
+  Profile profile;
+  profile.family = section.text("family");
+  profile.date = section.text("date");
+  const Section rows = section.required_section("rows");
+  profile.decode_rows = rows.count_or("decode", 0);
+  profile.prefill_rows = rows.count_or("prefill", 0);
+  rows.finish();
+  const Section residual = section.required_section("residual");
+  for (std::size_t i = 0; i < evidence_level_count; ++i)
+    profile.residual[i] = read_scale(residual.required_section(name_of(static_cast<EvidenceLevel>(i))));
+  residual.finish();
+  const Section spread = section.required_section("spread");
+  for (const auto& [name, node] : spread.entries()) profile.spread.emplace(name, spread.number(name, 0, widest_log));
+  read_measurements(section.required_section("measurements"), profile);
+  const Section architectures = section.required_section("architectures");
+  for (const auto& [name, node] : architectures.entries()) profile.architectures.emplace(name, architectures.count(name));
+  read_parameters(section.required_section("parameters"), profile);
+  section.ignore("sources");
+  section.ignore("notes");
+  section.finish();
+  return profile;
+}
+
+std::string profile_yaml(const Profile& p) {
+  std::string text = "# Written by `silicast calibrate fit`: logarithms of factors with their standard deviations (docs/data-format.md).\n";
+  text += "family: " + p.family + "\ndate: " + p.date + "\n";
+  text += "rows: {decode: " + std::to_string(p.decode_rows) + ", prefill: " + std::to_string(p.prefill_rows) + "}\n";
+  text += "residual:\n";
+  for (std::size_t i = 0; i < evidence_level_count; ++i)
+    text += "  " + std::string(name_of(static_cast<EvidenceLevel>(i))) + ": {decode: " + number(p.residual[i].decode) +
+            ", prefill: " + number(p.residual[i].prefill) + "}\n";
+  text += "spread:\n";
+  for (const auto& [name, value] : p.spread) text += "  " + name + ": " + number(value) + "\n";
+  text += "measurements:\n";
+  for (const auto& [device, stacks] : p.measurements) {
+    std::vector<std::string> counts;
+    for (const auto& [stack, rows] : stacks) counts.push_back(stack + ": " + std::to_string(rows));
+    text += "  " + device + ": {" + join(counts, ", ") + "}\n";
+  }
+  text += "architectures:\n";
+  for (const auto& [name, rows] : p.architectures) text += "  " + quoted(name) + ": " + std::to_string(rows) + "\n";
+  return text + parameters_yaml(p);
+}
+
+}  // namespace silicast

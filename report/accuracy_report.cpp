@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "report/accuracy_report.h"
+
+#include "base/text.h"
+
+namespace silicast {
+
+namespace {
+
+std::string percent(double share) { return rounded(100 * share, 3) + " %"; }
+
+std::string_view title_of(FoldBy by) {
+  switch (by) {
+    case FoldBy::cell: return "Cells held out (device and stack measured)";
+    case FoldBy::device: return "Whole devices held out";
+    case FoldBy::model: return "Whole models held out";
+    case FoldBy::source: break;
+  }
+  return "Whole sources held out";
+}
+
+std::string line(const std::vector<std::string>& cells) {
+  std::string text = "|";
+  for (const std::string& cell : cells) text += " " + cell + " |";
+  return text + "\n";
+}
+
+std::string head(const std::vector<std::string>& titles, std::size_t texts) {
+  std::string text = line(titles) + "|";
+  for (std::size_t i = 0; i < titles.size(); ++i) text += i < texts ? "---|" : "---:|";
+  return text + "\n";
+}
+
+std::string coverage(const ErrorStatistics& s) { return s.coverage80 ? percent(*s.coverage80) : "-"; }
+
+std::string metrics_table(const Accuracy& run) {
+  std::string text = head({"metric", "predicted by", "rows", "median error", "p90", "median bias", "in the 80 % interval"}, 2);
+  const auto add = [&](const std::string& metric, const std::string& by, const ErrorStatistics& s) {
+    text += line({metric, by, std::to_string(s.n), percent(s.median_ape), percent(s.p90_ape), percent(s.median_bias), coverage(s)});
+  };
+  for (const auto& [metric, errors] : run.metrics) {
+    add(metric, "**silicast**", errors.model);
+    for (const auto& [name, of_baseline] : errors.baselines) add(metric, name, of_baseline);
+  }
+  return text;
+}
+
+std::string group_table(const std::string& name, const std::map<std::pair<std::string, std::string>, ErrorStatistics>& groups) {
+  // A median of fewer rows says little.
+  constexpr std::size_t least = 10;
+  std::string text = head({name, "metric", "rows", "median error", "p90", "median bias", "in the 80 % interval"}, 2);
+  for (const auto& [key, s] : groups)
+    if (s.n >= least)
+      text += line({key.first, key.second, std::to_string(s.n), percent(s.median_ape), percent(s.p90_ape), percent(s.median_bias), coverage(s)});
+  return text;
+}
+
+std::string worst_table(const Accuracy& run) {
+  std::string text = head({"row", "device", "stack", "model", "quantization", "shape", "measured", "predicted"}, 6);
+  for (const HeldOut* held : run.worst)
+    text += line({held->row->id, held->row->scope.device, held->row->scope.stack, held->row->model, held->row->quant, held->row->shape,
+                  rounded(held->row->measured, 4), rounded(held->predicted, 4)});
+  return text;
+}
+
+std::string left_out_table(const FitRows& rows) {
+  std::string text = head({"left out because", "rows"}, 1);
+  for (const auto& [reason, n] : rows.left_out) text += line({reason, std::to_string(n)});
+  return text;
+}
+
+constexpr std::string_view introduction = R"(# How accurate silicast is
+
+Generated; do not edit:
+
+    COMMAND
+
+Every figure is of rows that the fit behind it has not seen. The rows are divided into folds by device, by model, by source or at
+random by cell (device, stack, model, quantization and shape); each fold is predicted by profiles fitted to the others, and so are
+the widths of the intervals. Errors are |predicted - measured| / measured. The baselines are fitted to the same training rows:
+bandwidth over size (prefill: peak matrix FLOPS over 2 x active parameters) and that times a median efficiency, of all rows, of the
+quantization, or of the device (where it is held out: of all rows).
+
+The rows are rates of one sequence on one device that holds all layers, as others published them.
+
+)";
+
+constexpr std::string_view unknowns = R"(## What is not known
+
+- Whether the rows stand for the hardware: clocks, drivers, hosts and power limits are rarely stated, and the worst rows below are
+  often another build, another power limit or another machine than their source says, as far as can be told.
+- Prefill under ROCm on RDNA 3.5: two BLAS libraries and two attention builds (rocWMMA or not) differ up to three times; rows of the
+  slower library are left out, the builds are not told apart.
+- Threads, NUMA placement and memory channels in use of a CPU are seldom stated; whole CPUs held out are off by the spread of those.
+- Several sequences, several devices and layers on the host are not part of these figures; nothing is fitted to them.
+- The covariance between parameters is not kept: intervals add each resource's own deviation, weighed by the share of the time that it
+  bounds, to the residual scale of the level of evidence.
+- A generation of a stack is one factor on matrix work and one on launches; what changed in single kernels between releases is not told
+  apart.
+
+)";
+
+}  // namespace
+
+std::string accuracy_markdown(const std::vector<Accuracy>& runs, const FitRows& rows, const std::string& command) {
+  std::string text(introduction);
+  text.replace(text.find("COMMAND"), std::string_view("COMMAND").size(), command);
+  for (const Accuracy& run : runs) {
+    text += "## " + std::string(title_of(run.by)) + "\n\n" + metrics_table(run) + "\n";
+    for (const auto& [name, groups] : run.groups)
+      if (name == "stack" || name == "evidence" || run.by == FoldBy::device) text += "By " + name + ":\n\n" + group_table(name, groups) + "\n";
+  }
+  text += unknowns;
+  for (const Accuracy& run : runs)
+    text += "## The worst rows: " + std::string(name_of(run.by)) + " held out\n\n" + worst_table(run) + "\n";
+  return text + "## Rows that are not part of this\n\n" + left_out_table(rows);
+}
+
+}  // namespace silicast

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+// The fit: it finds the parameters that made its rows, keeps to its priors without rows, and repeats itself exactly.
+#include "calibration/fit.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <map>
+#include <random>
+
+#include "calibration/cross_validation.h"
+#include "calibration/residual.h"
+#include "model/prediction.h"
+
+namespace silicast {
+namespace {
+
+const Database& database() {
+  static const Database instance(SILICAST_SOURCE_ROOT "/data");
+  return instance;
+}
+
+// Nominal rows of an idealized record: some models, types and shapes on some devices.
+std::vector<FitRow> nominal_rows(const std::vector<std::string>& devices) {
+  std::vector<Observation> observations;
+  for (const std::string& device : devices)
+    for (const char* model : {"llama-2-7b", "llama-3-8b", "tinyllama-1.1b"})
+      for (const char* quant : {"Q4_0", "Q8_0", "F16", "Q6_K"})
+        for (const bool prefill : {false, true}) {
+          Observation row{.id = device + model + quant + (prefill ? "pp" : "tg"), .source_date = "2026-08", .device = device,
+                          .backend = "llama.cpp-cuda", .model = model, .quant = quant, .metric = prefill ? "pp_tps" : "tg_tps", .value = 1};
+          if (prefill) row.prompt = 512;
+          observations.push_back(row);
+        }
+  return fit_rows(observations, database(), 1).rows;
+}
+
+// What a stack with other parameters would have shown.
+Profile truth() {
+  Profile p;
+  p.parameters = {{"bandwidth/architecture/ada", {-0.05, 0}}, {"bandwidth/device/rtx-4090", {-0.1, 0}}, {"matrix/architecture/ada", {-0.4, 0}},
+                  {"launch/architecture/ada", {0.3, 0}}};
+  return p;
+}
+
+void measure(std::vector<FitRow>& rows, const Profile& p, double noise) {
+  std::mt19937 random(1);
+  std::normal_distribution<double> normal;
+  for (FitRow& row : rows) row.measured = row.tokens / row.cost(p.corrections(row.scope)).seconds.value() * std::exp(noise * normal(random));
+}
+
+std::vector<const FitRow*> pointers(const std::vector<FitRow>& rows) {
+  std::vector<const FitRow*> result;
+  for (const FitRow& row : rows) result.push_back(&row);
+  return result;
+}
+
+TEST(RowFunction, SaysWhatTheModelSays) {
+  const auto rows = nominal_rows({"rtx-4090"});
+  ASSERT_EQ(rows.size(), 24U);
+  Corrections c;
+  c.bandwidth = 0.9, c.matrix = 0.7, c.launch = 1.3, c.step = 2, c.unpack = 1.5;
+  c.unpack_of_type["Q4_0"] = 1.2;
+  c.matrix_of_type["Q4_0"] = 0.8;
+  c.kernel["mmq"] = 0.9;
+  for (const FitRow& row : rows) {
+    const RowFunction f = row_function(row);
+    std::vector<double> logs(f.parameters.size());
+    logs[bandwidth_parameter] = std::log(c.bandwidth);
+    logs[matrix_parameter] = std::log(c.matrix);
+    logs[launch_parameter] = std::log(c.launch);
+    logs[step_parameter] = std::log(c.step);
+    logs[unpack_parameter] = std::log(c.unpack);
+    for (std::size_t i = row_parameter_count; i < logs.size(); ++i) {
+      if (f.parameters[i] == "unpack/type/Q4_0") logs[i] = std::log(1.2);
+      if (f.parameters[i] == "matrix/type/Q4_0") logs[i] = std::log(0.8);
+      if (f.parameters[i] == "kernel/name/mmq") logs[i] = std::log(0.9);
+    }
+    const double expected = row.cost(c).seconds.value();
+    EXPECT_NEAR(f.seconds(logs.data()), expected, 1e-12 * expected) << row.id;
+  }
+}
+
+// Nor does it matter whether the evaluator applies the corrections or the row does.
+TEST(RowFunction, AgreesWithACompiledPrediction) {
+  Query query{.model = "llama-3-8b", .quant = "Q4_K_M", .device = "rtx-4090", .prompt = 512, .gen = 1};
+  const Compiled corrected = compile(query, database());
+  query.calibrated = false;
+  const Compiled nominal = compile(query, database());
+  ASSERT_TRUE(corrected.profile);
+  FitRow row{.scope = nominal.scope};
+  const StepShape shape{.new_tokens = 512};
+  row.work = nominal.evaluator.single()->work(shape);
+  row.step_seconds = nominal.evaluator.single()->step_overhead().value();
+  const double expected = corrected.evaluator.seconds(shape).value();
+  EXPECT_NEAR(row.cost(corrected.profile->corrections(row.scope)).seconds.value(), expected, 1e-12 * expected);
+}
+
+// A dual number by hand, as Ceres's Jet is one.
+struct Dual {
+  double value = 0, slope = 0;
+  Dual(double v = 0, double s = 0) : value(v), slope(s) {}
+  Dual& operator+=(const Dual& o) { return value += o.value, slope += o.slope, *this; }
+  friend Dual operator+(Dual a, const Dual& b) { return a += b; }
+  friend Dual operator-(const Dual& a, const Dual& b) { return {a.value - b.value, a.slope - b.slope}; }
+  friend Dual operator-(const Dual& a) { return {-a.value, -a.slope}; }
+  friend Dual operator*(const Dual& a, const Dual& b) { return {a.value * b.value, a.slope * b.value + a.value * b.slope}; }
+  friend Dual operator/(const Dual& a, const Dual& b) { return {a.value / b.value, (a.slope * b.value - a.value * b.slope) / (b.value * b.value)}; }
+  friend Dual exp(const Dual& a) { return {std::exp(a.value), std::exp(a.value) * a.slope}; }
+  friend Dual sqrt(const Dual& a) { return {std::sqrt(a.value), a.slope / (2 * std::sqrt(a.value))}; }
+};
+
+TEST(RowFunction, HasTheDerivativesOfItsValues) {
+  for (const FitRow& row : nominal_rows({"rtx-4090"})) {
+    const RowFunction f = row_function(row);
+    for (std::size_t i = 0; i < f.parameters.size(); ++i) {
+      constexpr double at = 0.1;
+      constexpr double step = 1e-5;
+      std::vector<double> up(f.parameters.size(), at), down(up);
+      std::vector<Dual> dual(f.parameters.size(), Dual(at));
+      up[i] += step, down[i] -= step;
+      dual[i].slope = 1;
+      const double difference = (f.seconds(up.data()) - f.seconds(down.data())) / (2 * step);
+      const Dual exact = f.seconds(dual.data());
+      EXPECT_NEAR(exact.slope, difference, 1e-7 * exact.value) << row.id << " " << f.parameters[i];
+    }
+  }
+}
+
+TEST(Fit, FindsTheParametersThatMadeItsRows) {
+  auto rows = nominal_rows({"rtx-4090", "rtx-4080", "rtx-4070-ti", "rtx-4060-ti"});
+  measure(rows, truth(), 0.02);
+  const Profile fitted = fit_profile(pointers(rows), "2026-11-20");
+  // Parameters make up for each other; what they give together is what the rows determine.
+  for (const FitRow& row : rows) {
+    const double predicted = row.cost(fitted.corrections(row.scope)).seconds.value();
+    const double made = row.cost(truth().corrections(row.scope)).seconds.value();
+    EXPECT_NEAR(std::log(predicted / made), 0, 0.05) << row.id;
+  }
+  const double ratio = fitted.pooled("bandwidth", {"rtx-4090", "ada", ""}).log - fitted.pooled("bandwidth", {"rtx-4080", "ada", ""}).log;
+  EXPECT_NEAR(ratio, -0.05, 0.03);
+}
+
+TEST(Fit, PredictsADeviceThatItHasNotSeenFromItsFamily) {
+  auto rows = nominal_rows({"rtx-4090", "rtx-4080", "rtx-4070-ti"});
+  auto unseen = nominal_rows({"rtx-4060-ti"});
+  measure(rows, truth(), 0.02);
+  measure(unseen, truth(), 0);
+  const Profile fitted = fit_profile(pointers(rows), "");
+  for (const FitRow& row : unseen) {
+    const double with = std::abs(std::log(row.tokens / row.cost(fitted.corrections(row.scope)).seconds.value() / row.measured));
+    EXPECT_LT(with, 0.1) << row.id;
+  }
+}
+
+TEST(Fit, KeepsToItsPriorsWithoutEvidence) {
+  auto rows = nominal_rows({"rtx-4090"});
+  rows.resize(1);
+  measure(rows, {}, 0);
+  const Profile fitted = fit_profile(pointers(rows), "");
+  for (const auto& [name, estimate] : fitted.parameters) {
+    EXPECT_NEAR(estimate.log, 0, 1e-6) << name;
+    const auto spread = fitted.spread.find(name.substr(0, name.find('/', name.find('/') + 1)));
+    ASSERT_NE(spread, fitted.spread.end()) << name;
+    EXPECT_LE(estimate.sd, spread->second * (1 + 1e-9)) << name;
+  }
+}
+
+TEST(Fit, OneWildRowDoesNotMoveTheOthers) {
+  auto rows = nominal_rows({"rtx-4090", "rtx-4080"});
+  measure(rows, truth(), 0.02);
+  rows.front().measured *= 10;  // a slip of a unit
+  const Profile fitted = fit_profile(pointers(rows), "");
+  for (std::size_t i = 1; i < rows.size(); ++i) {
+    const double made = rows[i].cost(truth().corrections(rows[i].scope)).seconds.value();
+    EXPECT_NEAR(std::log(rows[i].cost(fitted.corrections(rows[i].scope)).seconds.value() / made), 0, 0.07) << rows[i].id;
+  }
+}
+
+TEST(Fit, RepeatsItselfExactly) {
+  auto rows = nominal_rows({"rtx-4090", "rtx-4080"});
+  measure(rows, truth(), 0.05);
+  EXPECT_EQ(profile_yaml(fit_profiles(pointers(rows), "", 1).at("llama.cpp-cuda")), profile_yaml(fit_profiles(pointers(rows), "", 2).at("llama.cpp-cuda")));
+}
+
+TEST(CrossValidation, HoldsWholeDevicesOutAndCoversWhatItSays) {
+  auto rows = nominal_rows({"rtx-4090", "rtx-4080", "rtx-4070-ti", "rtx-4060-ti", "rtx-3090", "rtx-3080"});
+  measure(rows, truth(), 0.1);
+  const CrossValidation result = cross_validate(rows, FoldBy::device, 3, 2, [](const std::string&) {});
+  EXPECT_EQ(result.rows.size(), rows.size());
+  std::map<std::string, std::size_t> fold_of;
+  std::size_t covered = 0;
+  for (const HeldOut& held : result.rows) {
+    EXPECT_NE(held.level, EvidenceLevel::measured);
+    EXPECT_EQ(fold_of.emplace(held.row->scope.device, held.fold).first->second, held.fold);
+    if (held.p10 <= held.row->measured && held.row->measured <= held.p90) ++covered;
+  }
+  const double share = static_cast<double>(covered) / static_cast<double>(rows.size());
+  EXPECT_GT(share, 0.65);
+  EXPECT_LT(share, 0.97);
+}
+
+}  // namespace
+}  // namespace silicast
