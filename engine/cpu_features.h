@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which instruction sets this machine runs, and the names by which one is forced.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+namespace silicast::engine {
+
+// A set of kernels is compiled for each of these; a later one of the same family includes the earlier ones.
+enum class Isa : std::uint8_t {
+  portable,     // plain C++
+  avx2,         // with FMA and F16C
+  avx512,       // F, BW, DQ, VL
+  avx512_vnni,  // and VNNI
+  amx,          // and AMX-INT8, for products with many activation rows
+  neon,         // AArch64
+  neon_dotprod,
+};
+
+std::string_view name_of(Isa isa);  // "avx512_vnni"
+std::optional<Isa> find_isa(std::string_view name);
+std::span<const Isa> all_isas();
+// Compiled in, and understood by processor and operating system.
+bool is_supported(Isa isa);
+Isa best_isa();
+
+}  // namespace silicast::engine

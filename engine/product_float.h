@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// Products of F32, F16 and BF16 weights with floats, for any instruction set S (see product.h). Weights become floats
+// in registers; the sums are floats.
+#pragma once
+
+#include "engine/product.h"
+
+namespace silicast::engine {
+
+template <class S>
+SILICAST_INLINE typename S::F32 load_weights(const float* p) {
+  return S::load(p);
+}
+template <class S>
+SILICAST_INLINE typename S::F32 load_weights(const Half* p) {
+  return S::load_half(p);
+}
+template <class S>
+SILICAST_INLINE typename S::F32 load_weights(const Bfloat* p) {
+  return S::load_bfloat(p);
+}
+
+// N activation rows at once. Four sums each for a single row: an FMA takes four cycles, two can start in each.
+template <class S, class T, int N>
+void float_gemv_few(const ProductTask& task, std::int64_t first) {
+  constexpr int chains = N == 1 ? 8 : 2;
+  constexpr std::int64_t step = chains * S::lanes;
+  const float* x[N];
+  for (int n = 0; n < N; ++n) x[n] = reinterpret_cast<const float*>(task.activation(first + n));
+  for (std::int64_t r = task.begin; r < task.end; ++r) {
+    const auto* w = reinterpret_cast<const T*>(task.weights + r * task.row_bytes);
+    typename S::F32 sum[N][chains];
+    for (int n = 0; n < N; ++n)
+      for (int c = 0; c < chains; ++c) sum[n][c] = S::zero();
+    std::int64_t k = 0;
+    for (; k + step <= task.columns; k += step)
+#pragma GCC unroll 8
+      for (int c = 0; c < chains; ++c) {
+        const auto weights = load_weights<S>(w + k + c * S::lanes);
+#pragma GCC unroll 8
+        for (int n = 0; n < N; ++n) sum[n][c] = S::fma(weights, S::load(x[n] + k + c * S::lanes), sum[n][c]);
+      }
+    for (; k < task.columns; k += S::lanes)
+      for (int n = 0; n < N; ++n) sum[n][0] = S::fma(load_weights<S>(w + k), S::load(x[n] + k), sum[n][0]);
+    for (int n = 0; n < N; ++n) {
+      for (int c = 1; c < chains; ++c) sum[n][0] = S::add(sum[n][0], sum[n][c]);
+      task.out[(first + n) * task.out_stride + r] = S::sum(sum[n][0]);
+    }
+  }
+}
+
+template <class S, class T>
+void float_gemv(const ProductTask& task) {
+  std::int64_t i = 0;
+  for (; i + 4 <= task.count; i += 4) float_gemv_few<S, T, 4>(task, i);
+  for (; i < task.count; ++i) float_gemv_few<S, T, 1>(task, i);
+}
+
+// ---------------------------------------------------------------- gemm
+
+// 64 weights of S::lanes rows: a lane is a row.
+template <class S>
+struct alignas(64) FloatPanel {
+  std::uint8_t k[64][S::lanes][4];
+};
+constexpr std::int64_t float_panel_columns = 1024;
+
+template <class S, class T>
+void unpack_float_panel(const ProductTask& task, std::int64_t first_row, std::int64_t k, FloatPanel<S>& panel) {
+  alignas(64) std::uint8_t rows[S::lanes][256];
+  for (int lane = 0; lane < S::lanes; ++lane) {
+    auto* out = reinterpret_cast<float*>(rows[lane]);
+    const std::int64_t row = first_row + lane;
+    const auto* w = reinterpret_cast<const T*>(task.weights + row * task.row_bytes) + k;
+    for (std::int64_t i = 0; i < 64; i += S::lanes)
+      S::store(out + i, row < task.end && k + i < task.columns ? load_weights<S>(w + i) : S::zero());
+  }
+  S::interleave(rows, panel.k);
+}
+
+template <class S, int R, int N>
+__attribute__((noinline)) void float_tile(const FloatPanel<S>* panels, std::int64_t columns, const float* const (&x)[N],
+                                          const TileTarget& target) {
+  typename S::F32 sum[R][N];
+#pragma GCC unroll 4
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
+    for (int n = 0; n < N; ++n) sum[r][n] = S::zero();
+#pragma GCC unroll 1
+  for (std::int64_t k = 0; k < columns; ++k) {
+    typename S::F32 w[R];
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) w[r] = S::load(reinterpret_cast<const float*>(panels[k / 64 * R + r].k[k % 64]));
+#pragma GCC unroll 16
+    for (int n = 0; n < N; ++n) {
+      const auto a = S::broadcast(x[n][k]);
+#pragma GCC unroll 4
+      for (int r = 0; r < R; ++r) sum[r][n] = S::fma(w[r], a, sum[r][n]);
+    }
+  }
+  alignas(64) float total[N][R * S::lanes];
+#pragma GCC unroll 4
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
+    for (int n = 0; n < N; ++n) S::store(total[n] + r * S::lanes, sum[r][n]);
+  put<S, R, N>(total, target);
+}
+
+template <class S, class T>
+void float_gemm(const ProductTask& task) {
+  constexpr int R = S::tile_rows;
+  constexpr int N = S::tile_columns;
+  auto* panels = reinterpret_cast<FloatPanel<S>*>(task.scratch);
+  for (std::int64_t row = task.begin; row < task.end; row += R * S::lanes)
+    for (std::int64_t k = 0; k < task.columns; k += float_panel_columns) {
+      const std::int64_t columns = task.columns - k < float_panel_columns ? task.columns - k : float_panel_columns;
+      for (std::int64_t i = 0; i < columns; i += 64)
+        for (int r = 0; r < R; ++r) unpack_float_panel<S, T>(task, row + r * S::lanes, k + i, panels[i / 64 * R + r]);
+      for (std::int64_t i = 0; i < task.count; i += N) {
+        const float* x[N];
+        TileTarget target{.out = {}, .rows = task.end - row, .first = k == 0};
+        if (target.rows > R * S::lanes) target.rows = R * S::lanes;
+        for (int n = 0; n < N; ++n) {
+          const std::int64_t at = i + n < task.count ? i + n : task.count - 1;
+          x[n] = reinterpret_cast<const float*>(task.activation(at)) + k;
+          target.out[n] = i + n < task.count ? task.out + at * task.out_stride + row : nullptr;
+        }
+        float_tile<S, R, N>(panels, columns, x, target);
+      }
+    }
+}
+
+template <class S>
+void set_float_products(Kernels& kernels) {
+  const auto set = [&]<class T>(BlockType type, T) {
+    kernels.gemv[index_of(type)] = float_gemv<S, T>;
+    kernels.gemm[index_of(type)] = float_gemm<S, T>;
+  };
+  set(BlockType::f32, float{});
+  set(BlockType::f16, Half{});
+  set(BlockType::bf16, Bfloat{});
+}
+
+}  // namespace silicast::engine
