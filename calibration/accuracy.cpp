@@ -15,7 +15,8 @@ PredictedMeasured pair_of(const HeldOut& held) {
 template <class KeyOf>
 auto by_key(const CrossValidation& result, KeyOf key_of) {
   std::map<std::pair<std::string, std::string>, std::vector<PredictedMeasured>> pairs;
-  for (const HeldOut& held : result.rows) pairs[{key_of(held), std::string(name_of(held.row->metric))}].push_back(pair_of(held));
+  for (const HeldOut& held : result.rows)
+    pairs[{key_of(held), std::string(name_of(held.row->metric))}].push_back(pair_of(held));
   std::map<std::pair<std::string, std::string>, ErrorStatistics> errors;
   for (const auto& [key, of_key] : pairs) errors.emplace(key, error_statistics(of_key));
   return errors;
@@ -47,13 +48,15 @@ Accuracy accuracy_of(const CrossValidation& result) {
   for (const auto& [key, errors] : by_key(result, [](const HeldOut&) { return std::string(); }))
     accuracy.metrics.emplace(key.second, HeldOutErrors{errors, baselines_of(result, key.second)});
   accuracy.groups.emplace_back("stack", by_key(result, [](const HeldOut& held) { return held.row->family; }));
-  accuracy.groups.emplace_back("evidence", by_key(result, [](const HeldOut& held) { return std::string(name_of(held.level)); }));
+  accuracy.groups.emplace_back("evidence",
+                               by_key(result, [](const HeldOut& held) { return std::string(name_of(held.level)); }));
   accuracy.groups.emplace_back("device", by_key(result, [](const HeldOut& held) { return held.row->scope.device; }));
   accuracy.groups.emplace_back("quantization", by_key(result, [](const HeldOut& held) { return held.row->quant; }));
   for (const HeldOut& held : result.rows) accuracy.worst.push_back(&held);
   constexpr std::size_t most = 20;
   const auto end = accuracy.worst.begin() + static_cast<std::ptrdiff_t>(std::min(most, accuracy.worst.size()));
-  std::partial_sort(accuracy.worst.begin(), end, accuracy.worst.end(), [](const HeldOut* a, const HeldOut* b) { return off(a) > off(b); });
+  std::partial_sort(accuracy.worst.begin(), end, accuracy.worst.end(),
+                    [](const HeldOut* a, const HeldOut* b) { return off(a) > off(b); });
   accuracy.worst.erase(end, accuracy.worst.end());
   return accuracy;
 }

@@ -19,7 +19,7 @@ struct HeldOutErrors {
 
 struct Accuracy {
   FoldBy by{};
-  std::map<std::string, HeldOutErrors> metrics;                                // by metric
+  std::map<std::string, HeldOutErrors> metrics;  // by metric
   // What the rows are divided by ("stack", "evidence", ...) -> value, metric -> errors.
   std::vector<std::pair<std::string, std::map<std::pair<std::string, std::string>, ErrorStatistics>>> groups;
   std::vector<const HeldOut*> worst;  // twenty, of the largest |log(predicted / measured)|

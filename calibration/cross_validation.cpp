@@ -71,7 +71,8 @@ class Efficiencies {
     const std::string metric(name_of(row.metric));
     return {metric, metric + "|quant|" + row.quant, metric + "|device|" + row.scope.device};
   }
-  [[nodiscard]] std::optional<double> of(const std::string& key, const std::array<std::string, 3>& keys, const FitRow& row) const {
+  [[nodiscard]] std::optional<double> of(const std::string& key, const std::array<std::string, 3>& keys,
+                                         const FitRow& row) const {
     auto at = medians_.find(key);
     if (at == medians_.end()) at = medians_.find(keys.front());
     if (at == medians_.end() || row.ideal <= 0) return std::nullopt;
@@ -120,7 +121,8 @@ void set_intervals(CrossValidation& result) {
     const auto [at, fresh] = scales.try_emplace({held.row->family, held.fold});
     if (fresh) at->second = residual_scales(all, held.row->family, held.fold);
     const ResidualScale& scale = at->second[static_cast<std::size_t>(held.level)];
-    const double factor = std::exp(z90 * std::hypot(is_prefill(held) ? scale.prefill : scale.decode, held.parameter_sd));
+    const double factor =
+        std::exp(z90 * std::hypot(is_prefill(held) ? scale.prefill : scale.decode, held.parameter_sd));
     held.p10 = held.predicted / factor;
     held.p90 = held.predicted * factor;
   }
@@ -130,7 +132,8 @@ void set_intervals(CrossValidation& result) {
 
 std::string_view name_of(FoldBy by) { return fold_names[static_cast<std::size_t>(by)]; }
 
-CrossValidation cross_validate(const std::vector<FitRow>& rows, FoldBy by, std::size_t folds, unsigned threads, const Progress& progress) {
+CrossValidation cross_validate(const std::vector<FitRow>& rows, FoldBy by, std::size_t folds, unsigned threads,
+                               const Progress& progress) {
   CrossValidation result{.by = by};
   const auto fold_of = folds_of(rows, by, folds);
   for (std::size_t fold = 0; fold < folds; ++fold) {
@@ -154,7 +157,8 @@ CrossValidation cross_validate(const std::vector<FitRow>& rows, FoldBy by, std::
   return result;
 }
 
-std::array<ResidualScale, evidence_level_count> residual_scales(const std::vector<const HeldOut*>& rows, const std::string& family,
+std::array<ResidualScale, evidence_level_count> residual_scales(const std::vector<const HeldOut*>& rows,
+                                                                const std::string& family,
                                                                 std::optional<std::size_t> without) {
   constexpr std::size_t enough = 40;
   std::array<ResidualScale, evidence_level_count> scales{};
@@ -163,7 +167,8 @@ std::array<ResidualScale, evidence_level_count> residual_scales(const std::vecto
     for (std::size_t level = 0; level < evidence_level_count; ++level) {
       std::vector<const HeldOut*> own, others;
       for (const HeldOut* held : rows) {
-        if (held->fold == without || is_prefill(*held) != prefill || static_cast<std::size_t>(held->level) != level) continue;
+        if (held->fold == without || is_prefill(*held) != prefill || static_cast<std::size_t>(held->level) != level)
+          continue;
         others.push_back(held);
         if (held->row->family == family) own.push_back(held);
       }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a fit is worth on rows that it has not seen: the rows are divided into folds by device, by model, by source or at
-// random, and each fold is predicted by profiles fitted to the others. The residual scales of the 80 % intervals come
-// from the folds as well, never from the fold whose coverage is counted.
+// What a fit is worth on rows that it has not seen: the rows are divided into folds by device, by model, by source or
+// at random, and each fold is predicted by profiles fitted to the others. The residual scales of the 80 % intervals
+// come from the folds as well, never from the fold whose coverage is counted.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +22,8 @@ struct HeldOut {
   const FitRow* row = nullptr;
   std::size_t fold = 0;
   EvidenceLevel level = EvidenceLevel::datasheet;
-  double predicted = 0;       // tokens per second
-  double parameter_sd = 0;    // of its logarithm
+  double predicted = 0;     // tokens per second
+  double parameter_sd = 0;  // of its logarithm
   double p10 = 0, p90 = 0;
   // Efficiencies of the training rows on the ideal rate: of the metric, of its quantization, of its device.
   std::optional<double> constant_efficiency, per_quant_efficiency, per_device_efficiency;
@@ -37,11 +37,13 @@ struct CrossValidation {
 using Progress = std::function<void(const std::string&)>;
 
 // Rows of a group (a device, a model, a source) share a fold; groups are dealt out by a hash of their names.
-CrossValidation cross_validate(const std::vector<FitRow>& rows, FoldBy by, std::size_t folds, unsigned threads, const Progress& progress);
+CrossValidation cross_validate(const std::vector<FitRow>& rows, FoldBy by, std::size_t folds, unsigned threads,
+                               const Progress& progress);
 
-// The scale with which 80 % of the rows lie within their intervals, by level and phase, of each family where it has rows
-// enough, else of all families, else of the level before. Rows of `without` are left out.
-std::array<ResidualScale, evidence_level_count> residual_scales(const std::vector<const HeldOut*>& rows, const std::string& family,
+// The scale with which 80 % of the rows lie within their intervals, by level and phase, of each family where it has
+// rows enough, else of all families, else of the level before. Rows of `without` are left out.
+std::array<ResidualScale, evidence_level_count> residual_scales(const std::vector<const HeldOut*>& rows,
+                                                                const std::string& family,
                                                                 std::optional<std::size_t> without = std::nullopt);
 
 }  // namespace silicast

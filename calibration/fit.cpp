@@ -18,8 +18,9 @@ namespace {
 
 constexpr std::size_t least_rows = 20;
 
-// What one rate is off by, as a standard deviation of its logarithm, where the model is right: repeated runs of llama-bench
-// on one machine agree within 1 to 3 %, machines of one kind (clocks, drivers, hosts) within about 5; prefill varies more.
+// What one rate is off by, as a standard deviation of its logarithm, where the model is right: repeated runs of
+// llama-bench on one machine agree within 1 to 3 %, machines of one kind (clocks, drivers, hosts) within about 5;
+// prefill varies more.
 constexpr double decode_noise = 0.05;
 constexpr double prefill_noise = 0.08;
 // Beyond so many of them a row counts less and less (Cauchy): mislabelled, throttled, another build than stated.
@@ -103,7 +104,8 @@ struct PriorResidual {
   }
 };
 
-void add_row(ceres::Problem& problem, Parameters& parameters, const FitRow& row, const std::vector<std::size_t>& indices, RowFunction function) {
+void add_row(ceres::Problem& problem, Parameters& parameters, const FitRow& row,
+             const std::vector<std::size_t>& indices, RowFunction function) {
   constexpr int derivatives_at_once = 8;
   const double noise = row.metric == Metric::prefill_rate ? prefill_noise : decode_noise;
   auto* cost = new ceres::DynamicAutoDiffCostFunction<RowResidual, derivatives_at_once>(
@@ -114,16 +116,19 @@ void add_row(ceres::Problem& problem, Parameters& parameters, const FitRow& row,
     blocks.push_back(parameters.value(index));
   }
   cost->SetNumResiduals(1);
-  problem.AddResidualBlock(cost, new ceres::ScaledLoss(new ceres::CauchyLoss(outlier_begins), row.weight, ceres::TAKE_OWNERSHIP), blocks);
+  problem.AddResidualBlock(
+      cost, new ceres::ScaledLoss(new ceres::CauchyLoss(outlier_begins), row.weight, ceres::TAKE_OWNERSHIP), blocks);
 }
 
 void add_priors(ceres::Problem& problem, Parameters& parameters) {
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     auto* prior = new PriorResidual{parameters.spread(i)};
     if (const auto parent = parameters.parent(i))
-      problem.AddResidualBlock(new ceres::AutoDiffCostFunction<PriorResidual, 1, 1, 1>(prior), nullptr, parameters.value(i), parameters.value(*parent));
+      problem.AddResidualBlock(new ceres::AutoDiffCostFunction<PriorResidual, 1, 1, 1>(prior), nullptr,
+                               parameters.value(i), parameters.value(*parent));
     else
-      problem.AddResidualBlock(new ceres::AutoDiffCostFunction<PriorResidual, 1, 1>(prior), nullptr, parameters.value(i));
+      problem.AddResidualBlock(new ceres::AutoDiffCostFunction<PriorResidual, 1, 1>(prior), nullptr,
+                               parameters.value(i));
     problem.SetParameterLowerBound(parameters.value(i), 0, -farthest_log);
     problem.SetParameterUpperBound(parameters.value(i), 0, farthest_log);
   }
@@ -166,18 +171,25 @@ void count(Profile& profile, const FitRow& row) {
 }  // namespace
 
 std::map<std::string, double, std::less<>> prior_spread(std::string_view family) {
-  // Wide where the nominal figure is an estimate, narrow where it is a measured or stated one; devices of an architecture
-  // share their kernels and differ by clocks and bins.
+  // Wide where the nominal figure is an estimate, narrow where it is a measured or stated one; devices of an
+  // architecture share their kernels and differ by clocks and bins.
   std::map<std::string, double, std::less<>> spread{
-      {"bandwidth/stack", 0.1},   {"bandwidth/architecture", 0.1}, {"bandwidth/device", 0.06},  // streams are published for most
-      {"matrix/stack", 0.4},      {"matrix/architecture", 0.3},    {"matrix/device", 0.12},     // shares of a kernel are estimates
-      {"launch/stack", 0.4},      {"launch/architecture", 0.3},    {"launch/device", 0.25},     // hosts and drivers differ
-      {"unpack/stack", 0.1},       {"unpack/architecture", 0.02},   {"unpack/device", 0.01},     // counted in sources: the same everywhere
-      {"unpack/type", 0.2},       {"matrix/type", 0.15},           {"kernel/name", 0.35},       // attention: estimates
-      {"matrix/generation", 0.2}, {"launch/generation", 0.2},      {"step/stack", 0.5},
+      {"bandwidth/stack", 0.1},   {"bandwidth/architecture", 0.1},
+      {"bandwidth/device", 0.06},  // streams are published for most
+      {"matrix/stack", 0.4},      {"matrix/architecture", 0.3},
+      {"matrix/device", 0.12},  // shares of a kernel are estimates
+      {"launch/stack", 0.4},      {"launch/architecture", 0.3},
+      {"launch/device", 0.25},  // hosts and drivers differ
+      {"unpack/stack", 0.1},      {"unpack/architecture", 0.02},
+      {"unpack/device", 0.01},  // counted in sources: the same everywhere
+      {"unpack/type", 0.2},       {"matrix/type", 0.15},
+      {"kernel/name", 0.35},  // attention: estimates
+      {"matrix/generation", 0.2}, {"launch/generation", 0.2},
+      {"step/stack", 0.5},
   };
   // Kernels of CPUs are written apart for each instruction set, with other instructions than were counted.
-  if (family.ends_with("-cpu")) spread["unpack/stack"] = 0.3, spread["unpack/architecture"] = 0.25, spread["unpack/device"] = 0.08;
+  if (family.ends_with("-cpu"))
+    spread["unpack/stack"] = 0.3, spread["unpack/architecture"] = 0.25, spread["unpack/device"] = 0.08;
   return spread;
 }
 
@@ -191,14 +203,17 @@ Profile fit_profile(const std::vector<const FitRow*>& rows, const std::string& d
   for (const FitRow* row : rows) {
     functions.push_back(row_function(*row));
     indices.emplace_back();
-    for (const std::string& name : functions.back().parameters) indices.back().push_back(parameters.add_row_parameter(name, row->scope));
+    for (const std::string& name : functions.back().parameters)
+      indices.back().push_back(parameters.add_row_parameter(name, row->scope));
     count(profile, *row);
   }
-  for (std::size_t i = 0; i < rows.size(); ++i) add_row(problem, parameters, *rows[i], indices[i], std::move(functions[i]));
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    add_row(problem, parameters, *rows[i], indices[i], std::move(functions[i]));
   add_priors(problem, parameters);
   solve(problem);
   const auto sd = deviations(problem, parameters);
-  for (std::size_t i = 0; i < parameters.size(); ++i) profile.parameters[parameters.name(i)] = {parameters.values()[i], sd[i]};
+  for (std::size_t i = 0; i < parameters.size(); ++i)
+    profile.parameters[parameters.name(i)] = {parameters.values()[i], sd[i]};
   return profile;
 }
 

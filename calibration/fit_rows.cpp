@@ -57,18 +57,26 @@ std::string main_type_of(const std::vector<OpWork>& work) {
   std::map<std::string_view, double> bytes;
   for (const OpWork& op : work)
     if (!op.type.empty()) bytes[op.type] += op.layers * (op.dram_bytes + op.cache_bytes);
-  const auto most = std::max_element(bytes.begin(), bytes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  const auto most =
+      std::max_element(bytes.begin(), bytes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   return most == bytes.end() ? std::string() : std::string(most->first);
 }
 
 FitRow row_of(const Observation& observation, const Question& question, const Compiled& c) {
   const bool prefill = question.metric == Metric::prefill_rate;
-  FitRow row{.id = observation.id, .source = source_of(observation.source_url), .model = c.workload->architecture.id,
-             .quant = c.query.quant, .family = c.stack->family, .scope = c.scope, .metric = question.metric,
-             .measured = observation.value, .tokens = prefill ? static_cast<double>(c.query.prompt) : 1,
+  FitRow row{.id = observation.id,
+             .source = source_of(observation.source_url),
+             .model = c.workload->architecture.id,
+             .quant = c.query.quant,
+             .family = c.stack->family,
+             .scope = c.scope,
+             .metric = question.metric,
+             .measured = observation.value,
+             .tokens = prefill ? static_cast<double>(c.query.prompt) : 1,
              .shape = shape_of(c.query, question.metric)};
   const StepEvaluator& evaluator = *c.evaluator.single();
-  const auto steps = prefill ? prefill_steps(c.query, c.machine.device.ubatch, most_prefill_steps) : decode_steps(c.query, most_decode_steps);
+  const auto steps = prefill ? prefill_steps(c.query, c.machine.device.ubatch, most_prefill_steps)
+                             : decode_steps(c.query, most_decode_steps);
   for (const RepeatedStep& step : steps) {
     row.step_seconds += step.times * evaluator.step_overhead().value();
     for (OpWork work : evaluator.work(step.shape)) {
@@ -82,7 +90,8 @@ FitRow row_of(const Observation& observation, const Question& question, const Co
 }
 
 // lhl/strix-halo-testing runs every prefill with rocBLAS, which has no tuned kernels for RDNA 3.5, and again with
-// hipBLASLt, up to three times as fast; later releases use the latter by themselves, and a query cannot name the former.
+// hipBLASLt, up to three times as fast; later releases use the latter by themselves, and a query cannot name the
+// former.
 bool is_untuned_rocblas(const Observation& row) {
   const std::string notes = lower(row.notes);
   return row.metric == name_of(Metric::prefill_rate) && notes.find("build variant=") != std::string::npos &&
@@ -108,8 +117,10 @@ std::variant<Question, std::string> question_of(const Observation& observation, 
   if (auto* reason = std::get_if<Unpredicted>(&result)) return reason->reason;
   Question question = std::get<Question>(std::move(result));
   if (question.query.concurrency != 1) return std::string("several sequences");
-  if (question.query.offload.wants_host() && question.query.offload.cpu_moe_layers > 0) return std::string("experts on the host");
-  if (std::none_of(fitted_stacks.begin(), fitted_stacks.end(), [&](std::string_view stack) { return question.query.stack.starts_with(stack); }))
+  if (question.query.offload.wants_host() && question.query.offload.cpu_moe_layers > 0)
+    return std::string("experts on the host");
+  if (std::none_of(fitted_stacks.begin(), fitted_stacks.end(),
+                   [&](std::string_view stack) { return question.query.stack.starts_with(stack); }))
     return std::string("a server's rate");
   if (question.query.stack.starts_with("llama.cpp") && observation.source_url.find("/pull/") != std::string::npos)
     return std::string("development build: a table of a pull request");
@@ -118,7 +129,8 @@ std::variant<Question, std::string> question_of(const Observation& observation, 
   return question;
 }
 
-void answer(const std::vector<Candidate>& batch, const std::vector<Observation>& observations, const Database& database, std::vector<Outcome>& outcomes) {
+void answer(const std::vector<Candidate>& batch, const std::vector<Observation>& observations, const Database& database,
+            std::vector<Outcome>& outcomes) {
   try {
     Compiled c = compile_for(batch.front().question.query, database);
     for (const auto& [index, question] : batch) {
@@ -154,7 +166,9 @@ StepCost FitRow::cost(const Corrections& corrections) const {
 }
 
 std::optional<std::string> not_for_fitting(const Observation& row) {
-  const auto contains = [](const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; };
+  const auto contains = [](const std::string& text, std::string_view part) {
+    return text.find(part) != std::string::npos;
+  };
   const std::string notes = lower(row.notes);
   if (contains(row.notes, "FLAG")) return "beyond what the hardware allows";
   for (const char* sign : {"power limit", "power-limit", "powerlimit", "power cap", "power-cap", "throttl"})
@@ -162,7 +176,8 @@ std::optional<std::string> not_for_fitting(const Observation& row) {
   const std::string url = lower(row.source_url);
   const std::string device = lower(row.device);
   for (const OddSource& odd : odd_sources)
-    if ((contains(url, odd.source) || contains(notes, odd.source)) && contains(device, odd.device)) return std::string(odd.reason);
+    if ((contains(url, odd.source) || contains(notes, odd.source)) && contains(device, odd.device))
+      return std::string(odd.reason);
   return std::nullopt;
 }
 
@@ -200,7 +215,9 @@ FitRows fit_rows(const std::vector<Observation>& observations, const Database& d
 }
 
 void set_weights(std::vector<FitRow>& rows) {
-  const auto key = [](const FitRow& row) { return std::tuple(row.scope.device, row.scope.stack, row.model, row.metric); };
+  const auto key = [](const FitRow& row) {
+    return std::tuple(row.scope.device, row.scope.stack, row.model, row.metric);
+  };
   std::map<std::tuple<std::string, std::string, std::string, Metric>, double> count;
   for (const FitRow& row : rows) ++count[key(row)];
   for (FitRow& row : rows) row.weight = 1 / std::sqrt(count[key(row)]);

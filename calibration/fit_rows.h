@@ -17,26 +17,26 @@ namespace silicast {
 
 struct FitRow {
   std::string id;
-  std::string source;   // the site or repository that it comes from
+  std::string source;  // the site or repository that it comes from
   std::string model;
   std::string quant;
-  std::string family;   // of stacks
+  std::string family;  // of stacks
   std::string main_type;
   Scope scope;
-  Metric metric{};      // prefill_rate or decode_rate
-  double measured = 0;  // tokens per second
-  double tokens = 0;    // that `work` processes
+  Metric metric{};           // prefill_rate or decode_rate
+  double measured = 0;       // tokens per second
+  double tokens = 0;         // that `work` processes
   std::vector<OpWork> work;  // `layers` counts the steps as well; names belong to the database
   double step_seconds = 0;   // of all steps, beside their work
-  double ideal = 0;     // bandwidth over size, or peak over operations (baselines.h)
+  double ideal = 0;          // bandwidth over size, or peak over operations (baselines.h)
   double weight = 1;
-  std::string shape;    // "pp512", "tg128 @ d4096"
+  std::string shape;  // "pp512", "tg128 @ d4096"
 
   [[nodiscard]] StepCost cost(const Corrections& corrections) const;
 };
 
 struct FitRows {
-  std::vector<FitRow> rows;  // in the file's order
+  std::vector<FitRow> rows;                     // in the file's order
   std::map<std::string, std::size_t> left_out;  // by reason
 };
 

@@ -8,11 +8,12 @@ namespace silicast {
 std::string compile_key(const Query& q) {
   const auto number = [](const auto& value) { return value ? std::to_string(*value) : std::string(); };
   const std::string memory = q.memory ? exact(q.memory->value()) : "";
-  return join({q.model, q.quant, q.device, q.stack, memory, q.key_type, q.value_type,
-               std::to_string(static_cast<int>(q.flash_attention)), number(q.ubatch), number(q.threads), q.host,
-               std::to_string(static_cast<int>(q.offload.layers)), std::to_string(q.offload.gpu_layers),
-               std::to_string(q.offload.cpu_moe_layers), std::to_string(static_cast<int>(q.split)), q.calibrated ? "" : "none"},
-              "|");
+  return join(
+      {q.model, q.quant, q.device, q.stack, memory, q.key_type, q.value_type,
+       std::to_string(static_cast<int>(q.flash_attention)), number(q.ubatch), number(q.threads), q.host,
+       std::to_string(static_cast<int>(q.offload.layers)), std::to_string(q.offload.gpu_layers),
+       std::to_string(q.offload.cpu_moe_layers), std::to_string(static_cast<int>(q.split)), q.calibrated ? "" : "none"},
+      "|");
 }
 
 // Smallest request: whether the real ones fit the model's context is checked row by row.

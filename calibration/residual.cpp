@@ -29,7 +29,12 @@ RowFunction row_function(const FitRow& row) {
   f.step_seconds = row.step_seconds;
   for (const OpWork& op : row.work) {
     f.launch_seconds += op.layers * op.launch;
-    RowTerm term{.layers = op.layers, .dram = op.dram, .matrix = op.matrix, .dequant = op.dequant, .alu = op.alu, .cache = op.cache,
+    RowTerm term{.layers = op.layers,
+                 .dram = op.dram,
+                 .matrix = op.matrix,
+                 .dequant = op.dequant,
+                 .alu = op.alu,
+                 .cache = op.cache,
                  .shares_vector_units = op.shares_vector_units};
     if (term.dram + term.matrix + term.dequant + term.alu + term.cache <= 0) continue;
     if (!op.corrected_by_kernel && term.dram <= 0) {
@@ -37,8 +42,10 @@ RowFunction row_function(const FitRow& row) {
       continue;
     }
     if (op.corrected_by_kernel) term.kernel = position_of(f.parameters, parameter_name("kernel", "name", op.kernel));
-    if (term.dequant > 0 && !op.type.empty()) term.unpack_type = position_of(f.parameters, parameter_name("unpack", "type", op.type));
-    if (term.matrix > 0 && !op.type.empty()) term.matrix_type = position_of(f.parameters, parameter_name("matrix", "type", op.type));
+    if (term.dequant > 0 && !op.type.empty())
+      term.unpack_type = position_of(f.parameters, parameter_name("unpack", "type", op.type));
+    if (term.matrix > 0 && !op.type.empty())
+      term.matrix_type = position_of(f.parameters, parameter_name("matrix", "type", op.type));
     f.terms.push_back(term);
   }
   return f;

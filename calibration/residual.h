@@ -28,7 +28,7 @@ struct RowTerm {
   double layers = 0;
   double dram = 0, matrix = 0, dequant = 0, alu = 0, cache = 0;
   bool shares_vector_units = false;
-  int kernel = -1;       // position among the row's parameters; -1: none
+  int kernel = -1;  // position among the row's parameters; -1: none
   int unpack_type = -1;
   int matrix_type = -1;
 };
@@ -73,7 +73,8 @@ T RowFunction::seconds(const T* logs) const {
     T arithmetic = T(term.alu);
     if (term.dequant > 0) arithmetic += term.dequant * unpack * of(term.unpack_type);
     if (term.shares_vector_units) arithmetic += unit;
-    const T work = smooth_maximum(T(term.dram * slowness), arithmetic, term.shares_vector_units ? T(0.0) : unit, T(term.cache));
+    const T work =
+        smooth_maximum(T(term.dram * slowness), arithmetic, term.shares_vector_units ? T(0.0) : unit, T(term.cache));
     sum += term.layers * work / of(term.kernel);
   }
   return sum;

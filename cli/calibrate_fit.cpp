@@ -42,11 +42,12 @@ void write(const std::filesystem::path& path, const std::string& text) {
   if (!file) throw InputError(path.string() + ": cannot be written");
 }
 
-// Scales of the residuals that cells, models and devices leave when they are held out: who asks has a measured device with a
-// model that was measured there, or with another one, or another device.
+// Scales of the residuals that cells, models and devices leave when they are held out: who asks has a measured device
+// with a model that was measured there, or with another one, or another device.
 void set_residuals(Profiles& profiles, const std::vector<FitRow>& rows, unsigned threads) {
   std::vector<CrossValidation> runs;
-  for (const FoldBy by : {FoldBy::cell, FoldBy::model, FoldBy::device}) runs.push_back(cross_validate(rows, by, folds, threads, progress_line));
+  for (const FoldBy by : {FoldBy::cell, FoldBy::model, FoldBy::device})
+    runs.push_back(cross_validate(rows, by, folds, threads, progress_line));
   std::vector<const HeldOut*> all;
   for (const CrossValidation& run : runs)
     for (const HeldOut& held : run.rows) all.push_back(&held);
@@ -64,12 +65,14 @@ ExitCode run(const Options& options) {
   Profiles profiles = fit_profiles(pointers, options.date.empty() ? today() : options.date, threads);
   set_residuals(profiles, input.rows, threads);
 
-  const std::filesystem::path folder = options.out.empty() ? database.folder() / "profiles" : std::filesystem::path(options.out);
+  const std::filesystem::path folder =
+      options.out.empty() ? database.folder() / "profiles" : std::filesystem::path(options.out);
   std::string text;
   for (const auto& [family, profile] : profiles) {
     write(folder / (family + ".yaml"), profile_yaml(profile));
     text += (folder / (family + ".yaml")).string() + ": " + std::to_string(profile.decode_rows) + " decode and " +
-            std::to_string(profile.prefill_rows) + " prefill rates, " + std::to_string(profile.parameters.size()) + " parameters" + "\n";
+            std::to_string(profile.prefill_rows) + " prefill rates, " + std::to_string(profile.parameters.size()) +
+            " parameters" + "\n";
   }
   text += "\nnot fitted:\n";
   for (const auto& [reason, n] : input.left_out) text += "  " + std::to_string(n) + "  " + reason + "\n";
@@ -81,12 +84,17 @@ ExitCode run(const Options& options) {
 
 void add_fit(CLI::App& calibrate, Action& action) {
   const auto options = std::make_shared<Options>();
-  CLI::App& command = *calibrate.add_subcommand("fit", "Profiles from measured rates: what they say about stacks and devices");
+  CLI::App& command =
+      *calibrate.add_subcommand("fit", "Profiles from measured rates: what they say about stacks and devices");
   command.add_option("FILE", options->files, "Measurements, one a row: CSV with the columns of docs/data-format.md")
       ->required()
       ->type_name("FILE.csv");
-  command.add_option("--out", options->out, "Folder of the profiles (default: profiles/ of the data folder)")->type_name("DIR")->group("Output");
-  command.add_option("--date", options->date, "Date that the profiles state (default: today)")->type_name("YEAR-MONTH-DAY")->group("Output");
+  command.add_option("--out", options->out, "Folder of the profiles (default: profiles/ of the data folder)")
+      ->type_name("DIR")
+      ->group("Output");
+  command.add_option("--date", options->date, "Date that the profiles state (default: today)")
+      ->type_name("YEAR-MONTH-DAY")
+      ->group("Output");
   add_data_option(command, options->data);
   command.footer("silicast calibrate fit measurements.csv --out /tmp/profiles");
   command.callback([options, &action] { action = [options] { return run(*options); }; });

@@ -8,7 +8,8 @@ namespace silicast {
 
 namespace {
 
-constexpr std::array<std::string_view, evidence_level_count> level_names{"measured", "same-device", "same-family", "datasheet"};
+constexpr std::array<std::string_view, evidence_level_count> level_names{"measured", "same-device", "same-family",
+                                                                         "datasheet"};
 
 // "bandwidth/device/rtx-4090" -> "bandwidth/device"
 std::string_view level_of(std::string_view name) {
@@ -27,8 +28,8 @@ std::string parameter_name(std::string_view quantity, std::string_view level, st
 }
 
 std::vector<std::string> pooled_names(std::string_view quantity, const Scope& scope) {
-  return {parameter_name(quantity, "device", scope.device), parameter_name(quantity, "architecture", scope.architecture),
-          std::string(quantity) + "/stack"};
+  return {parameter_name(quantity, "device", scope.device),
+          parameter_name(quantity, "architecture", scope.architecture), std::string(quantity) + "/stack"};
 }
 
 Estimate Profile::pooled(std::string_view quantity, const Scope& scope) const {
@@ -68,7 +69,8 @@ ResourceTimes Profile::log_sd(const Scope& scope, std::string_view type) const {
   ResourceTimes sd{};
   const auto at = [&sd](Resource resource) -> double& { return sd[static_cast<std::size_t>(resource)]; };
   at(Resource::dram) = pooled("bandwidth", scope).sd;
-  at(Resource::matrix) = std::hypot(pooled("matrix", scope).sd, named("matrix", "generation", scope.stack).sd, named("matrix", "type", type).sd);
+  at(Resource::matrix) = std::hypot(pooled("matrix", scope).sd, named("matrix", "generation", scope.stack).sd,
+                                    named("matrix", "type", type).sd);
   at(Resource::dequant) = std::hypot(pooled("unpack", scope).sd, named("unpack", "type", type).sd);
   at(Resource::launch) = std::hypot(pooled("launch", scope).sd, named("launch", "generation", scope.stack).sd);
   return sd;
@@ -85,7 +87,8 @@ std::int64_t Profile::rows(const Scope& scope) const {
     case EvidenceLevel::measured: return measurements.find(scope.device)->second.at(scope.stack);
     case EvidenceLevel::same_device: {
       const auto& by_stack = measurements.find(scope.device)->second;
-      return std::accumulate(by_stack.begin(), by_stack.end(), std::int64_t{0}, [](std::int64_t n, const auto& entry) { return n + entry.second; });
+      return std::accumulate(by_stack.begin(), by_stack.end(), std::int64_t{0},
+                             [](std::int64_t n, const auto& entry) { return n + entry.second; });
     }
     case EvidenceLevel::same_family: return architectures.find(scope.architecture)->second;
     case EvidenceLevel::datasheet: break;
@@ -96,7 +99,8 @@ std::int64_t Profile::rows(const Scope& scope) const {
 double log_scale(double residual, const ResourceTimes& log_sd, const StepCost& cost) {
   double variance = squared(residual);
   if (cost.seconds.value() <= 0) return residual;
-  for (std::size_t i = 0; i < resource_count; ++i) variance += squared(log_sd[i] * cost.bound[i] / cost.seconds.value());
+  for (std::size_t i = 0; i < resource_count; ++i)
+    variance += squared(log_sd[i] * cost.bound[i] / cost.seconds.value());
   return std::sqrt(variance);
 }
 

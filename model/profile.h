@@ -71,7 +71,9 @@ struct Profile {
   [[nodiscard]] EvidenceLevel level(const Scope& scope) const;
   // Rows that bear on the level.
   [[nodiscard]] std::int64_t rows(const Scope& scope) const;
-  [[nodiscard]] const ResidualScale& residual_of(EvidenceLevel at) const { return residual[static_cast<std::size_t>(at)]; }
+  [[nodiscard]] const ResidualScale& residual_of(EvidenceLevel at) const {
+    return residual[static_cast<std::size_t>(at)];
+  }
   // Of a pooled quantity: the most specific there is; its deviation grows with every level that is missing.
   [[nodiscard]] Estimate pooled(std::string_view quantity, const Scope& scope) const;
 
@@ -84,7 +86,8 @@ std::vector<std::string> pooled_names(std::string_view quantity, const Scope& sc
 std::string parameter_name(std::string_view quantity, std::string_view level, std::string_view name);
 inline constexpr std::array<std::string_view, 4> pooled_quantities{"bandwidth", "matrix", "launch", "unpack"};
 
-// 80 % intervals: the residual scale of the level beside what the parameters leave open, weighed by what bounds the time.
+// 80 % intervals: the residual scale of the level beside what the parameters leave open, weighed by what bounds the
+// time.
 double log_scale(double residual, const ResourceTimes& log_sd, const StepCost& cost);
 
 // Throws InputError with file, line, key and rule.

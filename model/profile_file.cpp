@@ -20,7 +20,8 @@ Estimate read_estimate(const Section& section, const std::string& key) {
   const auto log = parse_number(text.substr(0, blank));
   const auto sd = blank == std::string::npos ? std::nullopt : parse_number(text.substr(blank + 1));
   if (!log || !sd || !(std::abs(*log) <= widest_log) || !(*sd >= 0 && *sd <= widest_log))
-    section.fail(key, "the logarithm of a factor (-5 to 5) and its standard deviation (0 to 5) are expected, got '" + text + "'");
+    section.fail(key, "the logarithm of a factor (-5 to 5) and its standard deviation (0 to 5) are expected, got '" +
+                          text + "'");
   return {*log, *sd};
 }
 
@@ -88,7 +89,8 @@ Profile read_profile(const std::filesystem::path& file) {
   for (const auto& [name, node] : spread.entries()) profile.spread.emplace(name, spread.number(name, 0, widest_log));
   read_measurements(section.required_section("measurements"), profile);
   const Section architectures = section.required_section("architectures");
-  for (const auto& [name, node] : architectures.entries()) profile.architectures.emplace(name, architectures.count(name));
+  for (const auto& [name, node] : architectures.entries())
+    profile.architectures.emplace(name, architectures.count(name));
   read_parameters(section.required_section("parameters"), profile);
   section.ignore("sources");
   section.ignore("notes");
@@ -97,7 +99,9 @@ Profile read_profile(const std::filesystem::path& file) {
 }
 
 std::string profile_yaml(const Profile& p) {
-  std::string text = "# Written by `silicast calibrate fit`: logarithms of factors with their standard deviations (docs/data-format.md).\n";
+  std::string text =
+      "# Written by `silicast calibrate fit`: logarithms of factors with their standard deviations "
+      "(docs/data-format.md).\n";
   text += "family: " + p.family + "\ndate: " + p.date + "\n";
   text += "rows: {decode: " + std::to_string(p.decode_rows) + ", prefill: " + std::to_string(p.prefill_rows) + "}\n";
   text += "residual:\n";

@@ -34,9 +34,11 @@ std::string head(const std::vector<std::string>& titles, std::size_t texts) {
 std::string coverage(const ErrorStatistics& s) { return s.coverage80 ? percent(*s.coverage80) : "-"; }
 
 std::string metrics_table(const Accuracy& run) {
-  std::string text = head({"metric", "predicted by", "rows", "median error", "p90", "median bias", "in the 80 % interval"}, 2);
+  std::string text =
+      head({"metric", "predicted by", "rows", "median error", "p90", "median bias", "in the 80 % interval"}, 2);
   const auto add = [&](const std::string& metric, const std::string& by, const ErrorStatistics& s) {
-    text += line({metric, by, std::to_string(s.n), percent(s.median_ape), percent(s.p90_ape), percent(s.median_bias), coverage(s)});
+    text += line({metric, by, std::to_string(s.n), percent(s.median_ape), percent(s.p90_ape), percent(s.median_bias),
+                  coverage(s)});
   };
   for (const auto& [metric, errors] : run.metrics) {
     add(metric, "**silicast**", errors.model);
@@ -45,21 +47,23 @@ std::string metrics_table(const Accuracy& run) {
   return text;
 }
 
-std::string group_table(const std::string& name, const std::map<std::pair<std::string, std::string>, ErrorStatistics>& groups) {
+std::string group_table(const std::string& name,
+                        const std::map<std::pair<std::string, std::string>, ErrorStatistics>& groups) {
   // A median of fewer rows says little.
   constexpr std::size_t least = 10;
   std::string text = head({name, "metric", "rows", "median error", "p90", "median bias", "in the 80 % interval"}, 2);
   for (const auto& [key, s] : groups)
     if (s.n >= least)
-      text += line({key.first, key.second, std::to_string(s.n), percent(s.median_ape), percent(s.p90_ape), percent(s.median_bias), coverage(s)});
+      text += line({key.first, key.second, std::to_string(s.n), percent(s.median_ape), percent(s.p90_ape),
+                    percent(s.median_bias), coverage(s)});
   return text;
 }
 
 std::string worst_table(const Accuracy& run) {
   std::string text = head({"row", "device", "stack", "model", "quantization", "shape", "measured", "predicted"}, 6);
   for (const HeldOut* held : run.worst)
-    text += line({held->row->id, held->row->scope.device, held->row->scope.stack, held->row->model, held->row->quant, held->row->shape,
-                  rounded(held->row->measured, 4), rounded(held->predicted, 4)});
+    text += line({held->row->id, held->row->scope.device, held->row->scope.stack, held->row->model, held->row->quant,
+                  held->row->shape, rounded(held->row->measured, 4), rounded(held->predicted, 4)});
   return text;
 }
 
@@ -108,7 +112,8 @@ std::string accuracy_markdown(const std::vector<Accuracy>& runs, const FitRows& 
   for (const Accuracy& run : runs) {
     text += "## " + std::string(title_of(run.by)) + "\n\n" + metrics_table(run) + "\n";
     for (const auto& [name, groups] : run.groups)
-      if (name == "stack" || name == "evidence" || run.by == FoldBy::device) text += "By " + name + ":\n\n" + group_table(name, groups) + "\n";
+      if (name == "stack" || name == "evidence" || run.by == FoldBy::device)
+        text += "By " + name + ":\n\n" + group_table(name, groups) + "\n";
   }
   text += unknowns;
   for (const Accuracy& run : runs)

@@ -27,8 +27,14 @@ std::vector<FitRow> nominal_rows(const std::vector<std::string>& devices) {
     for (const char* model : {"llama-2-7b", "llama-3-8b", "tinyllama-1.1b"})
       for (const char* quant : {"Q4_0", "Q8_0", "F16", "Q6_K"})
         for (const bool prefill : {false, true}) {
-          Observation row{.id = device + model + quant + (prefill ? "pp" : "tg"), .source_date = "2026-08", .device = device,
-                          .backend = "llama.cpp-cuda", .model = model, .quant = quant, .metric = prefill ? "pp_tps" : "tg_tps", .value = 1};
+          Observation row{.id = device + model + quant + (prefill ? "pp" : "tg"),
+                          .source_date = "2026-08",
+                          .device = device,
+                          .backend = "llama.cpp-cuda",
+                          .model = model,
+                          .quant = quant,
+                          .metric = prefill ? "pp_tps" : "tg_tps",
+                          .value = 1};
           if (prefill) row.prompt = 512;
           observations.push_back(row);
         }
@@ -38,7 +44,9 @@ std::vector<FitRow> nominal_rows(const std::vector<std::string>& devices) {
 // What a stack with other parameters would have shown.
 Profile truth() {
   Profile p;
-  p.parameters = {{"bandwidth/architecture/ada", {-0.05, 0}}, {"bandwidth/device/rtx-4090", {-0.1, 0}}, {"matrix/architecture/ada", {-0.4, 0}},
+  p.parameters = {{"bandwidth/architecture/ada", {-0.05, 0}},
+                  {"bandwidth/device/rtx-4090", {-0.1, 0}},
+                  {"matrix/architecture/ada", {-0.4, 0}},
                   {"launch/architecture/ada", {0.3, 0}}};
   return p;
 }
@@ -46,7 +54,8 @@ Profile truth() {
 void measure(std::vector<FitRow>& rows, const Profile& p, double noise) {
   std::mt19937 random(1);
   std::normal_distribution<double> normal;
-  for (FitRow& row : rows) row.measured = row.tokens / row.cost(p.corrections(row.scope)).seconds.value() * std::exp(noise * normal(random));
+  for (FitRow& row : rows)
+    row.measured = row.tokens / row.cost(p.corrections(row.scope)).seconds.value() * std::exp(noise * normal(random));
 }
 
 std::vector<const FitRow*> pointers(const std::vector<FitRow>& rows) {
@@ -104,8 +113,12 @@ struct Dual {
   friend Dual operator+(Dual a, const Dual& b) { return a += b; }
   friend Dual operator-(const Dual& a, const Dual& b) { return {a.value - b.value, a.slope - b.slope}; }
   friend Dual operator-(const Dual& a) { return {-a.value, -a.slope}; }
-  friend Dual operator*(const Dual& a, const Dual& b) { return {a.value * b.value, a.slope * b.value + a.value * b.slope}; }
-  friend Dual operator/(const Dual& a, const Dual& b) { return {a.value / b.value, (a.slope * b.value - a.value * b.slope) / (b.value * b.value)}; }
+  friend Dual operator*(const Dual& a, const Dual& b) {
+    return {a.value * b.value, a.slope * b.value + a.value * b.slope};
+  }
+  friend Dual operator/(const Dual& a, const Dual& b) {
+    return {a.value / b.value, (a.slope * b.value - a.value * b.slope) / (b.value * b.value)};
+  }
   friend Dual exp(const Dual& a) { return {std::exp(a.value), std::exp(a.value) * a.slope}; }
   friend Dual sqrt(const Dual& a) { return {std::sqrt(a.value), a.slope / (2 * std::sqrt(a.value))}; }
 };
@@ -137,7 +150,8 @@ TEST(Fit, FindsTheParametersThatMadeItsRows) {
     const double made = row.cost(truth().corrections(row.scope)).seconds.value();
     EXPECT_NEAR(std::log(predicted / made), 0, 0.05) << row.id;
   }
-  const double ratio = fitted.pooled("bandwidth", {"rtx-4090", "ada", ""}).log - fitted.pooled("bandwidth", {"rtx-4080", "ada", ""}).log;
+  const double ratio =
+      fitted.pooled("bandwidth", {"rtx-4090", "ada", ""}).log - fitted.pooled("bandwidth", {"rtx-4080", "ada", ""}).log;
   EXPECT_NEAR(ratio, -0.05, 0.03);
 }
 
@@ -148,7 +162,8 @@ TEST(Fit, PredictsADeviceThatItHasNotSeenFromItsFamily) {
   measure(unseen, truth(), 0);
   const Profile fitted = fit_profile(pointers(rows), "");
   for (const FitRow& row : unseen) {
-    const double with = std::abs(std::log(row.tokens / row.cost(fitted.corrections(row.scope)).seconds.value() / row.measured));
+    const double with =
+        std::abs(std::log(row.tokens / row.cost(fitted.corrections(row.scope)).seconds.value() / row.measured));
     EXPECT_LT(with, 0.1) << row.id;
   }
 }
@@ -173,14 +188,16 @@ TEST(Fit, OneWildRowDoesNotMoveTheOthers) {
   const Profile fitted = fit_profile(pointers(rows), "");
   for (std::size_t i = 1; i < rows.size(); ++i) {
     const double made = rows[i].cost(truth().corrections(rows[i].scope)).seconds.value();
-    EXPECT_NEAR(std::log(rows[i].cost(fitted.corrections(rows[i].scope)).seconds.value() / made), 0, 0.07) << rows[i].id;
+    EXPECT_NEAR(std::log(rows[i].cost(fitted.corrections(rows[i].scope)).seconds.value() / made), 0, 0.07)
+        << rows[i].id;
   }
 }
 
 TEST(Fit, RepeatsItselfExactly) {
   auto rows = nominal_rows({"rtx-4090", "rtx-4080"});
   measure(rows, truth(), 0.05);
-  EXPECT_EQ(profile_yaml(fit_profiles(pointers(rows), "", 1).at("llama.cpp-cuda")), profile_yaml(fit_profiles(pointers(rows), "", 2).at("llama.cpp-cuda")));
+  EXPECT_EQ(profile_yaml(fit_profiles(pointers(rows), "", 1).at("llama.cpp-cuda")),
+            profile_yaml(fit_profiles(pointers(rows), "", 2).at("llama.cpp-cuda")));
 }
 
 TEST(CrossValidation, HoldsWholeDevicesOutAndCoversWhatItSays) {

@@ -17,9 +17,12 @@ namespace {
 
 Profile example() {
   Profile p{.family = "stack", .date = "2026-11-20", .decode_rows = 3, .prefill_rows = 1};
-  p.parameters = {{"bandwidth/stack", {0.1, 0.02}},        {"bandwidth/architecture/ada", {0.2, 0.03}},
-                  {"bandwidth/device/rtx-4090", {0.3, 0.01}}, {"matrix/generation/stack-2024", {-0.5, 0.1}},
-                  {"unpack/type/Q4_K", {0.4, 0.1}},        {"kernel/name/mmq (a, b)", {-0.2, 0.1}},
+  p.parameters = {{"bandwidth/stack", {0.1, 0.02}},
+                  {"bandwidth/architecture/ada", {0.2, 0.03}},
+                  {"bandwidth/device/rtx-4090", {0.3, 0.01}},
+                  {"matrix/generation/stack-2024", {-0.5, 0.1}},
+                  {"unpack/type/Q4_K", {0.4, 0.1}},
+                  {"kernel/name/mmq (a, b)", {-0.2, 0.1}},
                   {"step/stack", {0.7, 0.1}}};
   p.spread = {{"bandwidth/architecture", 0.2}, {"bandwidth/device", 0.1}};
   p.measurements = {{"rtx-4090", {{"stack", 4}}}};
@@ -30,7 +33,9 @@ Profile example() {
 
 class TemporaryFile {
  public:
-  explicit TemporaryFile(const std::string& text) : path_(std::filesystem::temp_directory_path() / ("silicast-profile-" + std::to_string(reinterpret_cast<std::uintptr_t>(this)) + ".yaml")) {
+  explicit TemporaryFile(const std::string& text)
+      : path_(std::filesystem::temp_directory_path() /
+              ("silicast-profile-" + std::to_string(reinterpret_cast<std::uintptr_t>(this)) + ".yaml")) {
     std::ofstream(path_) << text;
   }
   ~TemporaryFile() { std::filesystem::remove(path_); }
