@@ -56,9 +56,11 @@ BENCHMARK_CAPTURE(step, dense_llama_3_1_8b_m2_ultra, "llama-3.1-8b", "m2-ultra-7
 BENCHMARK_CAPTURE(step, dense_llama_3_1_8b_rtx_4090, "llama-3.1-8b", "rtx-4090");
 BENCHMARK_CAPTURE(step, moe_qwen3_30b_a3b_rtx_4090, "qwen3-30b-a3b", "rtx-4090");
 BENCHMARK_CAPTURE(step_with_bounds, dense_llama_3_1_8b_m2_ultra, "llama-3.1-8b", "m2-ultra-76");
-BENCHMARK_CAPTURE(whole_query, dense_llama_3_1_8b_m2_ultra, "llama-3.1-8b", "m2-ultra-76")->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(whole_query, dense_llama_3_1_8b_m2_ultra, "llama-3.1-8b", "m2-ultra-76")
+    ->Unit(benchmark::kMicrosecond);
 BENCHMARK_CAPTURE(whole_query, dense_llama_3_1_8b_rtx_4090, "llama-3.1-8b", "rtx-4090")->Unit(benchmark::kMicrosecond);
 BENCHMARK_CAPTURE(whole_query, moe_deepseek_v3_m3_ultra, "deepseek-v3", "m3-ultra-80")->Unit(benchmark::kMicrosecond);
-BENCHMARK_CAPTURE(compile_only, dense_llama_3_1_8b_m2_ultra, "llama-3.1-8b", "m2-ultra-76")->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(compile_only, dense_llama_3_1_8b_m2_ultra, "llama-3.1-8b", "m2-ultra-76")
+    ->Unit(benchmark::kMicrosecond);
 
 BENCHMARK_MAIN();

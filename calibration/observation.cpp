@@ -166,8 +166,9 @@ std::vector<Observation> parse_observations(const CsvTable& table, std::vector<B
     try {
       Observation row = read_row(table, record);
       if (const auto first = line_of_id.find(row.id); first != line_of_id.end())
-        throw InputError(mark, "id",
-                         "'" + row.id + "' stands already in line " + std::to_string(first->second) + "; ids are unique");
+        throw InputError(
+            mark, "id",
+            "'" + row.id + "' stands already in line " + std::to_string(first->second) + "; ids are unique");
       // No row moves after this: the vector was reserved.
       rows.push_back(std::move(row));
       line_of_id.emplace(rows.back().id, rows.back().line);

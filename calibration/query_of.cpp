@@ -305,7 +305,8 @@ void QueryMapper::fill_memory(const Observation& row, Query& query) const {
 }
 
 // Layers and experts on the host; a host that the row does not name is a reason not to predict.
-std::optional<Unpredicted> QueryMapper::fill_offload(const Observation& row, const std::string& notes, Query& query) const {
+std::optional<Unpredicted> QueryMapper::fill_offload(const Observation& row, const std::string& notes,
+                                                     Query& query) const {
   Offload& offload = query.offload;
   offload.cpu_moe_layers = noted_cpu_moe_layers(notes);
   const auto device = database_->device(query.device);
@@ -323,11 +324,13 @@ std::optional<Unpredicted> QueryMapper::fill_offload(const Observation& row, con
 }
 
 // Several devices of a kind: llama.cpp divides by layers unless the notes say rows, servers divide every layer.
-std::optional<Unpredicted> QueryMapper::fill_devices(const Observation& row, const std::string& notes, Query& query) const {
+std::optional<Unpredicted> QueryMapper::fill_devices(const Observation& row, const std::string& notes,
+                                                     Query& query) const {
   if (row.device_count == 1) return std::nullopt;
   const Stack& stack = *database_->stack(query.stack);
-  const bool pipelined = is_llama_cpp(query.stack) ? !contains_any(notes, {"row split", "-sm row", "sm=row", "split=row"})
-                                                   : contains_any(notes, {"pp=", "pipeline"});
+  const bool pipelined = is_llama_cpp(query.stack)
+                             ? !contains_any(notes, {"row split", "-sm row", "sm=row", "split=row"})
+                             : contains_any(notes, {"pp=", "pipeline"});
   if (!pipelined && !stack.tensor_split) return Unpredicted{"several devices", "divided by rows"};
   query.split = pipelined ? Split::layer : Split::tensor;
   query.device += "x" + std::to_string(row.device_count);

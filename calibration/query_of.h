@@ -66,8 +66,10 @@ class QueryMapper {
   [[nodiscard]] std::optional<std::string> stack_of(const Observation& row, const Query& query) const;
   [[nodiscard]] bool runs(const Stack& stack, const QuantScheme& scheme) const;
   [[nodiscard]] std::optional<Unpredicted> fill_names(const Observation& row, Query& query) const;
-  [[nodiscard]] std::optional<Unpredicted> fill_offload(const Observation& row, const std::string& notes, Query& query) const;
-  [[nodiscard]] std::optional<Unpredicted> fill_devices(const Observation& row, const std::string& notes, Query& query) const;
+  [[nodiscard]] std::optional<Unpredicted> fill_offload(const Observation& row, const std::string& notes,
+                                                        Query& query) const;
+  [[nodiscard]] std::optional<Unpredicted> fill_devices(const Observation& row, const std::string& notes,
+                                                        Query& query) const;
   void fill_memory(const Observation& row, Query& query) const;
 
   static Names names_of(const Catalogue& catalogue);

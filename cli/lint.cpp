@@ -25,10 +25,9 @@ bool has_any(const Node& root, std::initializer_list<std::string_view> keys) {
 }
 
 Kind kind_by_folder(const std::string& folder) {
-  static const std::map<std::string, Kind> kinds{{"families", Kind::family}, {"devices", Kind::device},
-                                                 {"models", Kind::model},    {"quants", Kind::quant},
-                                                 {"stacks", Kind::stack},    {"profiles", Kind::profile},
-                                                 {"links", Kind::link},       {"prices", Kind::prices}};
+  static const std::map<std::string, Kind> kinds{
+      {"families", Kind::family}, {"devices", Kind::device},   {"models", Kind::model}, {"quants", Kind::quant},
+      {"stacks", Kind::stack},    {"profiles", Kind::profile}, {"links", Kind::link},   {"prices", Kind::prices}};
   const auto at = kinds.find(folder);
   return at == kinds.end() ? Kind::unknown : at->second;
 }

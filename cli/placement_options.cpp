@@ -82,23 +82,31 @@ void add_placement_options(CLI::App& command, Query& query) {
       [&query](const std::string& text) { query.host_memory = read_size("--host-memory", text); });
   add(command, "--pcie", "GENxLANES", "The slot between them, such as 4x16 (default: the lesser of both sides')",
       [&query](const std::string& text) { query.pcie = read_pcie(text); });
-  command.add_flag_callback("--no-mmap", [&query] { query.mapped = false; },
-                            "Host weights in page-locked memory: faster copies, no paging from storage")->group(group);
+  command
+      .add_flag_callback(
+          "--no-mmap", [&query] { query.mapped = false; },
+          "Host weights in page-locked memory: faster copies, no paging from storage")
+      ->group(group);
   add(command, "--gpu-layers", "N|auto|all", "Layers on the GPU, the output counting as one (default all)",
       [&query](const std::string& text) { read_gpu_layers(text, query.offload); });
-  command.add_flag_callback("--cpu-moe", [&query] { query.offload.cpu_moe_layers = 1'000'000; },
-                            "Keep the routed experts of all layers on the host")->group(group);
+  command
+      .add_flag_callback(
+          "--cpu-moe", [&query] { query.offload.cpu_moe_layers = 1'000'000; },
+          "Keep the routed experts of all layers on the host")
+      ->group(group);
   add(command, "--n-cpu-moe", "N", "Keep the routed experts of the first N layers on the host",
       [&query](const std::string& text) { query.offload.cpu_moe_layers = count("--n-cpu-moe", text); });
-  add(command, "--optimize", "decode|ttft", "What --gpu-layers auto makes fast (default decode)", [&query](const std::string& text) {
-    if (lower(text) != "decode" && lower(text) != "ttft") fail("--optimize", "decode or ttft", text);
-    query.offload.for_ttft = lower(text) == "ttft";
-  });
+  add(command, "--optimize", "decode|ttft", "What --gpu-layers auto makes fast (default decode)",
+      [&query](const std::string& text) {
+        if (lower(text) != "decode" && lower(text) != "ttft") fail("--optimize", "decode or ttft", text);
+        query.offload.for_ttft = lower(text) == "ttft";
+      });
   add(command, "--split", "layer|row|tensor", "How several devices share the model (default layer)",
       [&query](const std::string& text) { query.split = read_split(text); });
   add(command, "--tensor-split", "A,B,...", "Shares of the devices in a layer split (default even)",
       [&query](const std::string& text) { query.device_shares = read_shares(text); });
-  add(command, "--interconnect", "NAME", "Link between devices: nvlink, pcie, thunderbolt-4, thunderbolt-5 (default: what they have)",
+  add(command, "--interconnect", "NAME",
+      "Link between devices: nvlink, pcie, thunderbolt-4, thunderbolt-5 (default: what they have)",
       [&query](const std::string& text) { query.interconnect = text; });
 }
 

@@ -92,7 +92,8 @@ void add_query_options(CLI::App& command, Query& query) {
   add_text(command, "--quant", "NAME", what_group,
            "Quantization as llama.cpp spells it: Q4_K_M, IQ3_XXS, F16, ... (default: the stack's usual one)",
            query.quant);
-  add_text(command, "--device", "NAME|FILE", what_group, "A device of the catalogue, or a .yaml file; NAMExN for several", query.device);
+  add_text(command, "--device", "NAME|FILE", what_group,
+           "A device of the catalogue, or a .yaml file; NAMExN for several", query.device);
   add(command, "--memory", "SIZE", what_group,
       "Which of the device's memory sizes, such as 64GiB (default: the largest)",
       [&query](const std::string& text) { query.memory = size("--memory", text); });
@@ -101,7 +102,8 @@ void add_query_options(CLI::App& command, Query& query) {
   add(command, "--profile", "auto|none", what_group,
       "Corrections fitted to measurements (default auto), or datasheets and kernel descriptions alone",
       [&query](const std::string& text) {
-        if (text != "auto" && text != "none") throw UsageError("--profile: auto or none is expected, got '" + text + "'");
+        if (text != "auto" && text != "none")
+          throw UsageError("--profile: auto or none is expected, got '" + text + "'");
         query.calibrated = text == "auto";
       });
   command

@@ -20,7 +20,9 @@ double positive(const std::string& option, const std::string& text) {
 template <class Q>
 Q quantity(const std::string& option, const std::string& text) {
   const auto value = parse_quantity<Q>(text);
-  if (!value) throw UsageError(option + ": a number and its unit are expected, got '" + text + "'; accepted units: " + accepted_units<Q>());
+  if (!value)
+    throw UsageError(option + ": a number and its unit are expected, got '" + text +
+                     "'; accepted units: " + accepted_units<Q>());
   if (value->value() <= 0) throw UsageError(option + ": must be above zero, got '" + text + "'");
   return *value;
 }
@@ -51,7 +53,8 @@ void add_running_options(CLI::App& command, Query& query) {
   CostQuestion& cost = query.cost;
   add(command, "--power-limit", "WATTS", "Limit of each device, such as 300W; below its own it lowers the clock",
       [&query](const std::string& text) { query.power_limit = quantity<Watts>("--power-limit", text); });
-  add(command, "--storage", "RATE", "What the weights are read at, such as 7GB/s (default: the usual drive of the device)",
+  add(command, "--storage", "RATE",
+      "What the weights are read at, such as 7GB/s (default: the usual drive of the device)",
       [&query](const std::string& text) { query.storage = quantity<BytesPerSecond>("--storage", text); });
   add_number(command, "--price", "USD", "Of the whole machine (default: the dated price of the device)", cost.price);
   add_number(command, "--rent", "USD/h", "Of the whole machine, electricity included, instead of a price", cost.rent);
@@ -59,10 +62,12 @@ void add_running_options(CLI::App& command, Query& query) {
   add(command, "--duty", "SHARE", "Of that time in which it serves (default 1: always)",
       [&cost](const std::string& text) { read_share("--duty", text, cost.duty); });
   add_number(command, "--electricity", "USD/kWh", "Tariff (default: that of the region)", cost.electricity);
-  add(command, "--region", "NAME", "Whose tariff is taken (default us-residential)", [&cost](const std::string& text) { cost.region = text; });
+  add(command, "--region", "NAME", "Whose tariff is taken (default us-residential)",
+      [&cost](const std::string& text) { cost.region = text; });
   add(command, "--pue", "FACTOR", "Of the building: power at the plug times this is paid (default 1)",
       [&cost](const std::string& text) { read_pue(text, cost.pue); });
-  add_number(command, "--api-price-in", "USD", "What an API takes for a million input tokens, to compare with", cost.api_price_in);
+  add_number(command, "--api-price-in", "USD", "What an API takes for a million input tokens, to compare with",
+             cost.api_price_in);
   add_number(command, "--api-price-out", "USD", "What it takes for a million output tokens", cost.api_price_out);
 }
 

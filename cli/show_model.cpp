@@ -190,13 +190,15 @@ std::string show_model(const ShowOptions& options, const Database& database) {
   const bool has_types = source.workload != nullptr || !options.quant.empty();
   if (has_types) {
     const auto workload = quantized(source, options.quant, database).workload;
-    return options.format == Format::yaml ? workload_yaml(*workload) : formatted(workload_page(*workload, options), options.format);
+    return options.format == Format::yaml ? workload_yaml(*workload)
+                                          : formatted(workload_page(*workload, options), options.format);
   }
   if (options.per_layer || options.ops)
     throw UsageError("--per-layer and --ops need --quant: the types of the tensors depend on it");
   if (options.format == Format::yaml) return architecture_yaml(*source.architecture);
   std::optional<Entry> entry;
-  if (lower(std::filesystem::path(options.name).extension().string()) != ".json") entry = database.models().find_or_read(options.name);
+  if (lower(std::filesystem::path(options.name).extension().string()) != ".json")
+    entry = database.models().find_or_read(options.name);
   return formatted(architecture_page(*source.architecture, entry), options.format);
 }
 

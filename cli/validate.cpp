@@ -35,7 +35,8 @@ ExitCode run(const Options& options) {
     print(cross_validated(options.files, database));
     return ExitCode::done;
   }
-  const Validation validation = validate(read_all_observations(options.files), database, {.group_by = options.group_by, .calibrated = options.profile == "auto"});
+  const Validation validation = validate(read_all_observations(options.files), database,
+                                         {.group_by = options.group_by, .calibrated = options.profile == "auto"});
   if (!options.predictions.empty()) write(options.predictions, predictions_csv(validation));
   print(options.format == Format::json ? validation_json(validation) : validation_text(validation));
   return ExitCode::done;
@@ -53,8 +54,9 @@ void add_validate(CLI::App& app, Action& action) {
       .add_option("--group-by", options->group_by, "Errors by these columns as well: " + join(grouping_columns(), ", "))
       ->delimiter(',')
       ->type_name("COLUMN,...");
-  command.add_flag("--cross", options->cross,
-                   "Fits to nine tenths and predicts the rest, by device, model, source and at random; prints Markdown");
+  command.add_flag(
+      "--cross", options->cross,
+      "Fits to nine tenths and predicts the rest, by device, model, source and at random; prints Markdown");
   command.add_option("--profile", options->profile, "Corrections fitted to measurements (default auto), or none")
       ->check(CLI::IsMember({"auto", "none"}))
       ->type_name("auto|none");

@@ -13,8 +13,9 @@ namespace silicast {
 namespace {
 
 constexpr std::array<std::string_view, unit_count> unit_names{
-    "fp32", "fp16", "int32", "int32_slow", "lookup", "dp4a", "fp16_matrix", "fp16_matrix_fp16_accumulate",
-    "bf16_matrix", "int8_matrix", "fp8_matrix", "fp4_matrix"};
+    "fp32",        "fp16",        "int32",       "int32_slow",
+    "lookup",      "dp4a",        "fp16_matrix", "fp16_matrix_fp16_accumulate",
+    "bf16_matrix", "int8_matrix", "fp8_matrix",  "fp4_matrix"};
 
 const std::vector<std::string> class_names{"discrete", "unified", "cpu"};
 const std::vector<std::string> instruction_set_names{"avx2", "avx512", "avx512_vnni", "avx512_bf16", "avx_vnni",
@@ -68,7 +69,8 @@ double bits_of(const Section& section, std::string_view key, double fallback) {
   number.remove_suffix(3);
   const auto bits = parse_number(number);
   constexpr double widest = 1e5;
-  if (!bits || *bits <= 0 || *bits > widest) section.fail(key, "a width in bit is expected, like '256 bit', got '" + *text + "'");
+  if (!bits || *bits <= 0 || *bits > widest)
+    section.fail(key, "a width in bit is expected, like '256 bit', got '" + *text + "'");
   return *bits;
 }
 
@@ -85,7 +87,8 @@ CpuFigures read_cpu(const Section& section) {
   cpu.instruction_sets = section.texts("instruction_sets");
   for (const auto& name : cpu.instruction_sets)
     if (std::find(instruction_set_names.begin(), instruction_set_names.end(), name) == instruction_set_names.end())
-      section.fail("instruction_sets", "unknown instruction set '" + name + "'" + did_you_mean(name, instruction_set_names));
+      section.fail("instruction_sets",
+                   "unknown instruction set '" + name + "'" + did_you_mean(name, instruction_set_names));
   const auto supports = [&](std::string_view name) {
     return std::find(cpu.instruction_sets.begin(), cpu.instruction_sets.end(), name) != cpu.instruction_sets.end();
   };
@@ -96,7 +99,8 @@ CpuFigures read_cpu(const Section& section) {
   const double efficiency_pipes = section.optional_number("efficiency_fma_units", 1, 8).value_or(pipes);
   // The rates are those of the mean core, so that cores x rate x clock is the machine's peak.
   const double efficiency_ratio = efficiency_pipes / pipes * (efficiency_clock / cpu.clock);
-  const double mean_core = (static_cast<double>(performance) + static_cast<double>(efficiency) * efficiency_ratio) / cpu.cores;
+  const double mean_core =
+      (static_cast<double>(performance) + static_cast<double>(efficiency) * efficiency_ratio) / cpu.cores;
   const auto set = [&](Unit unit, double rate) { cpu.per_core_per_clock[static_cast<std::size_t>(unit)] = rate; };
   const double lanes = width / 32;
   set(Unit::fp32, 2 * lanes * pipes * mean_core);
@@ -152,7 +156,8 @@ Memory read_memory(const Section& section) {
 std::optional<Pcie> read_pcie(const Section& device) {
   const auto section = device.section("pcie");
   if (!section) return std::nullopt;
-  const Pcie pcie{static_cast<int>(section->count("generation", 1, 7)), static_cast<int>(section->count("lanes", 1, 256))};
+  const Pcie pcie{static_cast<int>(section->count("generation", 1, 7)),
+                  static_cast<int>(section->count("lanes", 1, 256))};
   section->finish();
   return pcie;
 }
@@ -202,7 +207,8 @@ std::optional<Bytes> Device::capacity(std::optional<Bytes> wanted) const {
   // People write 64 GB for the 64 GiB of a data sheet, and the other way round.
   constexpr double tolerance = 0.005;
   for (const Bytes option : memory.capacities)
-    for (const double reading : {option / *wanted, (option / 1_GiB) / (*wanted / 1_GB), (option / 1_GB) / (*wanted / 1_GiB)})
+    for (const double reading :
+         {option / *wanted, (option / 1_GiB) / (*wanted / 1_GB), (option / 1_GB) / (*wanted / 1_GiB)})
       if (std::abs(reading - 1) <= tolerance) return option;
   return std::nullopt;
 }
@@ -223,7 +229,8 @@ Device read_device(const Entry& entry) {
     device.cpu_sockets = figures.sockets;
     device.memory.cpu_bandwidth = figures.bandwidth;
   }
-  if (!device.gpu && !device.cpu) throw InputError(entry.figures.mark, "gpu", "a device needs a gpu or a cpu, both are missing");
+  if (!device.gpu && !device.cpu)
+    throw InputError(entry.figures.mark, "gpu", "a device needs a gpu or a cpu, both are missing");
   if (device.device_class == DeviceClass::cpu && device.gpu) root.fail("gpu", "a device of class cpu has none");
   if (device.device_class != DeviceClass::cpu && !device.gpu) root.fail("gpu", "required, but missing");
   device.default_stack = root.text("default_stack", device.gpu ? "llama.cpp-vulkan" : "llama.cpp-cpu");

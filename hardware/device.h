@@ -21,12 +21,12 @@ struct Entry;
 // What a core can do each clock. Counts are dense peak operations; a fused multiply-add counts two.
 enum class Unit : std::uint8_t {
   fp32,
-  fp16,                         // vector half precision
-  int32,                        // full-rate integer instructions; on a CPU, SIMD instructions of 256 bit
-  int32_slow,                   // shifts, conversions, multiplies where they run at a lower rate
-  lookup,                       // table look-ups in on-chip memory
-  dp4a,                         // 8-bit dot products on the vector or integer units
-  fp16_matrix,                  // matrix units, FP32 accumulate
+  fp16,         // vector half precision
+  int32,        // full-rate integer instructions; on a CPU, SIMD instructions of 256 bit
+  int32_slow,   // shifts, conversions, multiplies where they run at a lower rate
+  lookup,       // table look-ups in on-chip memory
+  dp4a,         // 8-bit dot products on the vector or integer units
+  fp16_matrix,  // matrix units, FP32 accumulate
   fp16_matrix_fp16_accumulate,
   bf16_matrix,
   int8_matrix,
@@ -51,7 +51,7 @@ struct Processor {
   std::array<double, unit_count> per_core_per_clock{};  // 0: has none, or is not documented
   bool matrix_on_vector_units = false;                  // matrix work competes with vector work
   std::optional<Cache> l2;
-  std::optional<Cache> last_level_cache;  // SLC, Infinity Cache, MALL; a CPU's L3
+  std::optional<Cache> last_level_cache;      // SLC, Infinity Cache, MALL; a CPU's L3
   std::vector<std::string> instruction_sets;  // of a CPU
 
   [[nodiscard]] FlopsPerSecond peak(Unit unit) const;
@@ -60,9 +60,9 @@ struct Processor {
 
 // The share of a unified memory that the GPU may keep resident.
 struct GpuLimit {
-  Bytes from;             // memory sizes from here...
+  Bytes from;                  // memory sizes from here...
   std::optional<Bytes> up_to;  // ...to here, inclusive
-  std::string os;         // only under this release; empty: any
+  std::string os;              // only under this release; empty: any
   double share = 1;
 };
 
@@ -71,7 +71,7 @@ struct Memory {
   BytesPerSecond bandwidth;             // peak
   BytesPerSecond achievable_bandwidth;  // the best a streaming kernel reaches: measured, or the family's share of peak
   std::optional<BytesPerSecond> cpu_bandwidth;  // what the CPU cores of a unified machine can draw
-  std::vector<Bytes> capacities;        // the options, ascending
+  std::vector<Bytes> capacities;                // the options, ascending
   std::vector<GpuLimit> gpu_limits;
 };
 
@@ -107,7 +107,8 @@ struct Device {
   std::optional<BytesPerSecond> storage_bandwidth;  // of what its models are loaded from
   std::optional<Price> launch_price;
 
-  // Capacity of the largest option, or the option that `wanted` names, GB and GiB taken for each other; nullopt when there is none.
+  // Capacity of the largest option, or the option that `wanted` names, GB and GiB taken for each other; nullopt when
+  // there is none.
   [[nodiscard]] std::optional<Bytes> capacity(std::optional<Bytes> wanted) const;
 };
 

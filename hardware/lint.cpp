@@ -43,12 +43,14 @@ void lint_memory(const Section& root, std::vector<std::string>& findings) {
   const Node& rate_node = memory->required("transfer_rate");
   const auto rate = transfers_per_second(rate_node.scalar);
   if (!rate) {
-    findings.push_back(at(rate_node, "memory.transfer_rate", "a rate in MT/s or GT/s is expected, got " + shown(rate_node)));
+    findings.push_back(
+        at(rate_node, "memory.transfer_rate", "a rate in MT/s or GT/s is expected, got " + shown(rate_node)));
     return;
   }
   const auto bits = bus_bits(*memory);
   if (!bits) {
-    findings.push_back(at(rate_node, "memory.bus_width", "the width in bit, or the channels, are needed beside a transfer rate"));
+    findings.push_back(
+        at(rate_node, "memory.bus_width", "the width in bit, or the channels, are needed beside a transfer rate"));
     return;
   }
   const double derived = *rate * *bits / 8;
@@ -78,11 +80,13 @@ void lint_peaks(const Section& root, const Device& device, std::vector<std::stri
     if (derived == 0)
       findings.push_back(at(*node, key, "stated, but per_core_per_clock has no rate for it"));
     else if (std::abs(value / (2 * derived) - 1) <= tolerance)
-      findings.push_back(at(*node, key, "twice cores x rate x clock (" + rounded(derived / 1e12, 4) +
-                                            " T): a sparse figure? Give the dense one"));
+      findings.push_back(
+          at(*node, key,
+             "twice cores x rate x clock (" + rounded(derived / 1e12, 4) + " T): a sparse figure? Give the dense one"));
     else if (std::abs(value / derived - 1) > tolerance)
-      findings.push_back(at(*node, key, "stated " + rounded(value / 1e12, 4) + " T, but cores x rate x clock gives " +
-                                            rounded(derived / 1e12, 4) + " T"));
+      findings.push_back(at(*node, key,
+                            "stated " + rounded(value / 1e12, 4) + " T, but cores x rate x clock gives " +
+                                rounded(derived / 1e12, 4) + " T"));
   }
 }
 

@@ -15,8 +15,8 @@ class Section;
 enum class PowerBoundary { board, soc };
 std::string_view name_of(PowerBoundary boundary);
 
-// Power = base + energy of each byte, operation and instruction, times their rates. The constants are fitted to measured
-// power, so that each stands for all that goes along with what it counts.
+// Power = base + energy of each byte, operation and instruction, times their rates. The constants are fitted to
+// measured power, so that each stands for all that goes along with what it counts.
 struct PowerModel {
   PowerBoundary boundary = PowerBoundary::board;
   Watts base;  // of a device that is at work, whatever it does
@@ -32,12 +32,12 @@ struct PowerModel {
 };
 
 struct Power {
-  std::optional<Watts> tdp;        // the limit out of the box
+  std::optional<Watts> tdp;  // the limit out of the box
   std::optional<Watts> wall_idle;
   std::optional<Watts> wall_max;
-  std::optional<Watts> sustained;  // what the cooling carries off for long, where that is less
-  bool passive = false;            // cooled without a fan
-  std::optional<PowerModel> model; // absent: nothing is known of it
+  std::optional<Watts> sustained;   // what the cooling carries off for long, where that is less
+  bool passive = false;             // cooled without a fan
+  std::optional<PowerModel> model;  // absent: nothing is known of it
 };
 
 // The `power` of a device. Throws InputError with place, key and rule.

@@ -34,7 +34,9 @@ bool reads(const Stack& stack, QuantFormat format) {
 }
 
 // F16 and BF16 are the same bytes in every format.
-bool is_plain(const QuantScheme& scheme, const TypeTable& types) { return types[scheme.default_type].block == 1 && types[scheme.default_type].bytes >= 2; }
+bool is_plain(const QuantScheme& scheme, const TypeTable& types) {
+  return types[scheme.default_type].block == 1 && types[scheme.default_type].bytes >= 2;
+}
 
 std::string resolve_stack_name(const std::string& name, const Device& device) {
   return canonical_name(name) == "llama.cpp" ? device.default_stack : name;
@@ -43,7 +45,8 @@ std::string resolve_stack_name(const std::string& name, const Device& device) {
 void check_request(const Query& q, const Architecture& a) {
   const auto at_least = [](std::string_view option, std::int64_t value, std::int64_t least) {
     if (value < least)
-      throw UsageError("--" + std::string(option) + ": " + std::to_string(value) + " is too small, at least " + std::to_string(least) + " is expected");
+      throw UsageError("--" + std::string(option) + ": " + std::to_string(value) + " is too small, at least " +
+                       std::to_string(least) + " is expected");
   };
   at_least("prompt", q.prompt, 0);
   at_least("gen", q.gen, 0);
@@ -56,8 +59,9 @@ void check_request(const Query& q, const Architecture& a) {
   if (q.concurrency > most_sequences) throw UsageError("--concurrency: at most " + std::to_string(most_sequences));
   const std::int64_t longest = 1'000'000'000;
   if (std::max({q.prompt, q.gen, q.depth}) > longest || q.depth + q.prompt + q.gen > a.context)
-    throw UsageError("--depth " + std::to_string(q.depth) + " + --prompt " + std::to_string(q.prompt) + " + --gen " + std::to_string(q.gen) +
-                     " exceed the context of " + a.name + ", " + std::to_string(a.context) + " tokens");
+    throw UsageError("--depth " + std::to_string(q.depth) + " + --prompt " + std::to_string(q.prompt) + " + --gen " +
+                     std::to_string(q.gen) + " exceed the context of " + a.name + ", " + std::to_string(a.context) +
+                     " tokens");
 }
 
 void check_stack(const Stack& stack, const Device& device) {
@@ -65,14 +69,17 @@ void check_stack(const Stack& stack, const Device& device) {
     throw RefusedError("the stack '" + stack.id + "' runs on a CPU, and " + device.name + " is described without one");
   if (!stack.on_cpu && !device.gpu)
     throw RefusedError("the stack '" + stack.id + "' runs on a GPU, and " + device.name + " is described without one");
-  if (!stack.vendors.empty() && !stack.on_cpu && std::find(stack.vendors.begin(), stack.vendors.end(), device.vendor) == stack.vendors.end())
-    throw RefusedError("the stack '" + stack.id + "' runs on " + join(stack.vendors, ", ") + " devices; " + device.name + " is made by " + device.vendor);
+  if (!stack.vendors.empty() && !stack.on_cpu &&
+      std::find(stack.vendors.begin(), stack.vendors.end(), device.vendor) == stack.vendors.end())
+    throw RefusedError("the stack '" + stack.id + "' runs on " + join(stack.vendors, ", ") + " devices; " +
+                       device.name + " is made by " + device.vendor);
 }
 
 void check_types(const Stack& stack, const Workload& workload) {
   for (const TypeId type : workload.types) {
     const std::string& name = (*workload.type_table)[type].name;
-    if (std::find(stack.unsupported_types.begin(), stack.unsupported_types.end(), name) != stack.unsupported_types.end())
+    if (std::find(stack.unsupported_types.begin(), stack.unsupported_types.end(), name) !=
+        stack.unsupported_types.end())
       throw RefusedError("the stack '" + stack.id + "' cannot run tensors of type " + name);
   }
 }
@@ -80,7 +87,8 @@ void check_types(const Stack& stack, const Workload& workload) {
 TypeId cache_type(const std::string& name, const TypeTable& types) {
   const auto id = types.find(name);
   if (id && types[*id].bits_per_weight() >= 4) return *id;
-  throw UsageError("--kv-type: unknown cache type '" + name + "'; accepted: f32, f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0, iq4_nl, fp8");
+  throw UsageError("--kv-type: unknown cache type '" + name +
+                   "'; accepted: f32, f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0, iq4_nl, fp8");
 }
 
 Executor make_executor(const Query& query, const Device& device, const Stack& stack, const TypeTable& types) {
@@ -88,8 +96,10 @@ Executor make_executor(const Query& query, const Device& device, const Stack& st
   executor.processor = stack.on_cpu ? *device.cpu : *device.gpu;
   executor.dram_bandwidth = device.memory.achievable_bandwidth;
   if (stack.on_cpu) {
-    if (device.memory.cpu_bandwidth) executor.dram_bandwidth = std::min(*device.memory.cpu_bandwidth, executor.dram_bandwidth);
-    if (query.threads) executor.processor.cores = static_cast<int>(std::min<std::int64_t>(*query.threads, executor.processor.cores));
+    if (device.memory.cpu_bandwidth)
+      executor.dram_bandwidth = std::min(*device.memory.cpu_bandwidth, executor.dram_bandwidth);
+    if (query.threads)
+      executor.processor.cores = static_cast<int>(std::min<std::int64_t>(*query.threads, executor.processor.cores));
   }
   executor.stack = &stack;
   executor.key_type = cache_type(query.key_type, types);
@@ -108,23 +118,30 @@ Executor make_executor(const Query& query, const Device& device, const Stack& st
 Bytes paged_weights(const Compiled& c) {
   const MemoryRequest request = memory_request(c);
   const auto pools = memory_pools(c.layers, c.workload->architecture, *c.device, *c.stack, request);
-  const bool pages = c.query.mapped && (c.stack->on_cpu ? c.stack->allocation.mapped_file : pools.back().name == "host");
+  const bool pages =
+      c.query.mapped && (c.stack->on_cpu ? c.stack->allocation.mapped_file : pools.back().name == "host");
   const MemoryPool& pool = pools.back();
   if (!pages || holds(pool)) return Bytes(0);
   return std::min(pool.used() - pool.usable, pool.weights);
 }
 
-Compiled bind(Query query, QuantizedModel model, std::shared_ptr<const Device> device, int devices, std::shared_ptr<const Stack> stack,
-              const Database& database) {
+Compiled bind(Query query, QuantizedModel model, std::shared_ptr<const Device> device, int devices,
+              std::shared_ptr<const Stack> stack, const Database& database) {
   Executor executor = make_executor(query, *device, *stack, *database.types());
   const Scope scope{device->id, executor.processor.architecture, stack->id};
   const auto profile = query.calibrated ? database.profile(stack->family) : nullptr;
   if (profile) executor.corrections = std::make_shared<const Corrections>(profile->corrections(scope));
   const StepGraph graph = step_graph(*model.workload);
   Machine machine = make_machine(query, device, devices, *stack, executor, database);
-  Compiled c{.query = std::move(query), .device = std::move(device), .stack = std::move(stack), .workload = model.workload,
-             .scheme = model.scheme, .host = machine.host, .host_stack = machine.host_stack,
-             .interconnect = machine.interconnect, .machine = machine.executors};
+  Compiled c{.query = std::move(query),
+             .device = std::move(device),
+             .stack = std::move(stack),
+             .workload = model.workload,
+             .scheme = model.scheme,
+             .host = machine.host,
+             .host_stack = machine.host_stack,
+             .interconnect = machine.interconnect,
+             .machine = machine.executors};
   c.layers = layer_memory(*c.workload, memory_request(c).cache, c.stack->allocation);
   c.placement = choose_placement(c.query, machine, graph, *c.workload, *c.stack, c.layers, memory_request(c));
   c.placement.paged = paged_weights(c);
@@ -147,14 +164,16 @@ Compiled compile(const Query& asked, const Database& database) {
 
   std::shared_ptr<const Stack> stack;
   if (!query.stack.empty()) stack = database.stack(resolve_stack_name(query.stack, *device));
-  if (query.quant.empty() && !source.workload) query.quant = usual_quant(stack ? stack->formats.front() : QuantFormat::gguf);
+  if (query.quant.empty() && !source.workload)
+    query.quant = usual_quant(stack ? stack->formats.front() : QuantFormat::gguf);
   QuantizedModel model = quantized(source, query.quant, database);
   if (query.quant.empty()) query.quant = model.workload->quantization;
   const QuantFormat format = model.workload->format;
   if (!stack) stack = database.stack(stack_for(format, *device));
   const bool plain = model.scheme && is_plain(*model.scheme, *database.types());
   if (!reads(*stack, format) && !plain)
-    throw RefusedError("the stack '" + stack->id + "' does not read the format of " + query.quant + "; try --stack " + stack_for(format, *device));
+    throw RefusedError("the stack '" + stack->id + "' does not read the format of " + query.quant + "; try --stack " +
+                       stack_for(format, *device));
   query.stack = stack->id;
   check_stack(*stack, *device);
   check_types(*stack, *model.workload);

@@ -9,7 +9,9 @@ namespace {
 
 std::filesystem::path checked(std::filesystem::path folder) {
   if (!std::filesystem::exists(folder / "quants" / "types.yaml"))
-    throw InputError(folder.string() + ": is not a data folder of silicast (no quants/types.yaml); give one with --data or SILICAST_DATA");
+    throw InputError(
+        folder.string() +
+        ": is not a data folder of silicast (no quants/types.yaml); give one with --data or SILICAST_DATA");
   return folder;
 }
 
@@ -53,7 +55,8 @@ std::shared_ptr<const T> Database::cached(Cache<T>& cache, std::string_view name
   return value;
 }
 
-std::shared_ptr<const Device> Database::device(std::string_view name, const std::vector<FieldOverride>& overrides) const {
+std::shared_ptr<const Device> Database::device(std::string_view name,
+                                               const std::vector<FieldOverride>& overrides) const {
   if (overrides.empty()) return cached(device_cache_, name, [&] { return read_device(devices_.find_or_read(name)); });
   Entry entry = devices_.find_or_read(name);
   for (const auto& [path, value] : overrides)

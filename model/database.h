@@ -35,7 +35,8 @@ class Database {
   explicit Database(std::filesystem::path folder);
 
   // Names, aliases or paths of YAML files. Throw InputError with suggestions.
-  [[nodiscard]] std::shared_ptr<const Device> device(std::string_view name, const std::vector<FieldOverride>& overrides = {}) const;
+  [[nodiscard]] std::shared_ptr<const Device> device(std::string_view name,
+                                                     const std::vector<FieldOverride>& overrides = {}) const;
   [[nodiscard]] std::shared_ptr<const Stack> stack(std::string_view name) const;
   [[nodiscard]] std::shared_ptr<const Link> link(std::string_view name) const;
   [[nodiscard]] std::shared_ptr<const QuantScheme> quant(std::string_view name) const;

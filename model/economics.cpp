@@ -24,7 +24,8 @@ class Tariff {
     if (inputs.rent)
       per_second_ = inputs.rent->usd / seconds_per_hour;
     else
-      per_second_ = inputs.purchase->usd / (question.lifetime_years * hours_per_year * question.duty * seconds_per_hour);
+      per_second_ =
+          inputs.purchase->usd / (question.lifetime_years * hours_per_year * question.duty * seconds_per_hour);
     if (!inputs.rent && inputs.electricity)
       per_joule_ = inputs.electricity->usd * question.pue / (watts_per_kilowatt * seconds_per_hour);
   }
@@ -41,13 +42,14 @@ class Tariff {
 
 double per_million(double usd, double tokens) { return usd / tokens * million; }
 
-BreakEven break_even(const CostInputs& inputs, const CostQuestion& question, const CostFigures& figures, const Tariff& tariff,
-                     double hours) {
+BreakEven break_even(const CostInputs& inputs, const CostQuestion& question, const CostFigures& figures,
+                     const Tariff& tariff, double hours) {
   const auto value = [](const std::optional<PhaseUse>& use, std::optional<double> price) {
     return use && price ? use->tokens * *price / million : 0;
   };
   BreakEven result;
-  result.api_usd_per_hour = (value(inputs.prefill, question.api_price_in) + value(inputs.decode, question.api_price_out)) / hours;
+  result.api_usd_per_hour =
+      (value(inputs.prefill, question.api_price_in) + value(inputs.decode, question.api_price_out)) / hours;
   result.cheaper = figures.usd_per_hour < result.api_usd_per_hour;
   if (figures.rented) return result;
   double running = 0;
@@ -92,9 +94,12 @@ std::optional<CostFigures> cost_of(const CostInputs& inputs, const CostQuestion&
   for (const auto& use : {inputs.prefill, inputs.decode})
     if (use) usd += tariff.of(*use), hours += use->seconds.value() / seconds_per_hour;
   figures.usd_per_hour = usd / hours;
-  if (inputs.prefill) figures.usd_per_million_input_tokens = per_million(tariff.of(*inputs.prefill), inputs.prefill->tokens);
-  if (inputs.decode) figures.usd_per_million_output_tokens = per_million(tariff.of(*inputs.decode), inputs.decode->tokens);
-  if (question.api_price_in || question.api_price_out) figures.break_even = break_even(inputs, question, figures, tariff, hours);
+  if (inputs.prefill)
+    figures.usd_per_million_input_tokens = per_million(tariff.of(*inputs.prefill), inputs.prefill->tokens);
+  if (inputs.decode)
+    figures.usd_per_million_output_tokens = per_million(tariff.of(*inputs.decode), inputs.decode->tokens);
+  if (question.api_price_in || question.api_price_out)
+    figures.break_even = break_even(inputs, question, figures, tariff, hours);
   return figures;
 }
 

@@ -27,9 +27,9 @@ struct CostQuestion {
   std::optional<double> electricity;  // USD a kWh
   std::string region;                 // whose tariff is taken; empty: the price book's usual one
   double lifetime_years = 3;
-  double duty = 1;                    // share of that time in which the machine serves
-  double pue = 1;                     // of the building: wall power times this is paid
-  std::optional<double> api_price_in;   // USD a million tokens, to compare with
+  double duty = 1;                     // share of that time in which the machine serves
+  double pue = 1;                      // of the building: wall power times this is paid
+  std::optional<double> api_price_in;  // USD a million tokens, to compare with
   std::optional<double> api_price_out;
 };
 
@@ -53,19 +53,19 @@ struct CostInputs {
 
 // Against an API that sells the same tokens.
 struct BreakEven {
-  double api_usd_per_hour = 0;          // for the tokens that the machine makes in an hour of use
-  bool cheaper = false;                 // than the API, at the duty asked
-  std::optional<double> duty;           // above which a bought machine is cheaper; absent: never
-  std::optional<double> hours_to_repay; // of use, until savings have paid the price; absent: never
+  double api_usd_per_hour = 0;           // for the tokens that the machine makes in an hour of use
+  bool cheaper = false;                  // than the API, at the duty asked
+  std::optional<double> duty;            // above which a bought machine is cheaper; absent: never
+  std::optional<double> hours_to_repay;  // of use, until savings have paid the price; absent: never
 };
 
 struct CostFigures {
   bool rented = false;
-  DatedPrice price;                        // of the machine, or of its hour
-  std::optional<DatedPrice> electricity;   // absent: included, or not known
+  DatedPrice price;                       // of the machine, or of its hour
+  std::optional<DatedPrice> electricity;  // absent: included, or not known
   double lifetime_years = 0;
   double duty = 1;
-  double usd_per_hour = 0;                 // of use, over a request's mix of phases
+  double usd_per_hour = 0;  // of use, over a request's mix of phases
   std::optional<double> usd_per_million_input_tokens;
   std::optional<double> usd_per_million_output_tokens;
   std::optional<BreakEven> break_even;

@@ -8,8 +8,9 @@ namespace silicast {
 namespace {
 
 Joules dynamic_energy(const PowerModel& m, const StepCost& c) {
-  return m.per_dram_byte * c.dram_bytes + m.per_link_byte * c.link_bytes + m.per_matrix_operation * c.matrix_operations +
-         m.per_vector_operation * (c.operations - c.matrix_operations) + m.per_instruction * c.instructions;
+  return m.per_dram_byte * c.dram_bytes + m.per_link_byte * c.link_bytes +
+         m.per_matrix_operation * c.matrix_operations + m.per_vector_operation * (c.operations - c.matrix_operations) +
+         m.per_instruction * c.instructions;
 }
 
 // Below it, chips leave their range of voltages.

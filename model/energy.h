@@ -17,7 +17,7 @@
 namespace silicast {
 
 struct PhasePower {
-  Watts watts;          // of all devices, at the model's boundary
+  Watts watts;  // of all devices, at the model's boundary
   Watts uncapped;
   double clock = 1;     // share of the full clock that the limit leaves
   double slowdown = 1;  // of the phase
@@ -48,7 +48,7 @@ struct PowerFigures {
 using TokensPerJoule = decltype(Tokens(1) / Joules(1));
 
 struct EnergyFigures {
-  std::optional<JoulesPerToken> per_input_token;   // at the boundary
+  std::optional<JoulesPerToken> per_input_token;  // at the boundary
   std::optional<JoulesPerToken> per_output_token;
   std::optional<JoulesPerToken> per_input_token_wall;
   std::optional<JoulesPerToken> per_output_token_wall;

@@ -37,8 +37,8 @@ class Remedies {
  private:
   // The cache is laid out anew: remedies change its types and lengths.
   [[nodiscard]] std::vector<MemoryPool> pools(const MemoryRequest& request) const {
-    return memory_pools(layer_memory(*compiled_.workload, request.cache, compiled_.stack->allocation), compiled_.workload->architecture,
-                        *compiled_.device, *compiled_.stack, request);
+    return memory_pools(layer_memory(*compiled_.workload, request.cache, compiled_.stack->allocation),
+                        compiled_.workload->architecture, *compiled_.device, *compiled_.stack, request);
   }
 
   [[nodiscard]] bool fits(const MemoryRequest& request) const {
@@ -46,11 +46,13 @@ class Remedies {
   }
 
   [[nodiscard]] std::optional<std::string> wired_limit() const {
-    if (compiled_.device->memory.gpu_limits.empty() || compiled_.stack->on_cpu || request_.usable.wired_limit) return std::nullopt;
+    if (compiled_.device->memory.gpu_limits.empty() || compiled_.stack->on_cpu || request_.usable.wired_limit)
+      return std::nullopt;
     const Bytes used = pools(request_).front().used();
     constexpr Bytes left_for_the_system = 6_GiB;
     if (used + left_for_the_system > request_.usable.capacity) return std::nullopt;
-    return "--wired-limit " + std::to_string(static_cast<std::int64_t>(used / 1_MiB) + 1) + "MiB (sysctl iogpu.wired_limit_mb)";
+    return "--wired-limit " + std::to_string(static_cast<std::int64_t>(used / 1_MiB) + 1) +
+           "MiB (sysctl iogpu.wired_limit_mb)";
   }
 
   [[nodiscard]] std::optional<std::string> cache_type() const {
@@ -82,7 +84,8 @@ class Remedies {
 
   // Layers moved to the host; how much memory that one has is then its own question.
   [[nodiscard]] std::optional<std::string> gpu_layers() const {
-    if (!compiled_.stack->offload || compiled_.stack->on_cpu || compiled_.device->device_class != DeviceClass::discrete) return std::nullopt;
+    if (!compiled_.stack->offload || compiled_.stack->on_cpu || compiled_.device->device_class != DeviceClass::discrete)
+      return std::nullopt;
     const int layers = static_cast<int>(compiled_.workload->architecture.layers.size());
     MemoryRequest changed = request_;
     for (int host = 1; host <= layers; ++host) {
@@ -94,7 +97,8 @@ class Remedies {
         changed.placement.device_layers[i] = (left + devices_left - 1) / devices_left;
         left -= changed.placement.device_layers[i];
       }
-      const auto after = memory_pools(compiled_.layers, compiled_.workload->architecture, *compiled_.device, *compiled_.stack, changed);
+      const auto after = memory_pools(compiled_.layers, compiled_.workload->architecture, *compiled_.device,
+                                      *compiled_.stack, changed);
       if (!std::all_of(after.begin(), after.end() - 1, holds)) continue;
       return "--gpu-layers " + std::to_string(changed.placement.gpu_layers(layers)) +
              (compiled_.host ? "" : " and a --host with " + gib(after.back().used()));
@@ -104,7 +108,8 @@ class Remedies {
 
   [[nodiscard]] std::optional<std::string> quantization() const {
     if (!compiled_.scheme || compiled_.scheme->format != QuantFormat::gguf) return std::nullopt;
-    constexpr std::array<const char*, 11> by_quality{"Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "IQ4_XS", "Q3_K_M", "IQ3_XXS", "Q2_K", "IQ2_XS", "IQ2_XXS", "IQ1_S"};
+    constexpr std::array<const char*, 11> by_quality{"Q8_0",    "Q6_K", "Q5_K_M", "Q4_K_M",  "IQ4_XS", "Q3_K_M",
+                                                     "IQ3_XXS", "Q2_K", "IQ2_XS", "IQ2_XXS", "IQ1_S"};
     for (const char* name : by_quality) {
       const auto scheme = database_.quant(name);
       const Workload smaller = make_workload(compiled_.workload->architecture, *scheme, {}, database_.types());
@@ -138,16 +143,19 @@ Bytes option_of(const Device& device, std::optional<Bytes> wanted, const char* n
   if (const auto capacity = device.capacity(wanted)) return *capacity;
   std::vector<std::string> options;
   for (const Bytes option : device.memory.capacities) options.push_back(human(option));
-  throw InputError(std::string(name) + ": " + device.name + " comes with " + join(options, ", ") + ", not with " + human(*wanted));
+  throw InputError(std::string(name) + ": " + device.name + " comes with " + join(options, ", ") + ", not with " +
+                   human(*wanted));
 }
 
 }  // namespace
 
 Bytes memory_capacity(const Device& device, const Query& query) { return option_of(device, query.memory, "--memory"); }
-Bytes host_capacity(const Device& host, const Query& query) { return option_of(host, query.host_memory, "--host-memory"); }
+Bytes host_capacity(const Device& host, const Query& query) {
+  return option_of(host, query.host_memory, "--host-memory");
+}
 
-std::string limiting_memory(const Compiled& compiled, const std::vector<MemoryPool>& pools, const MemoryRequest& request,
-                            const Database& database) {
+std::string limiting_memory(const Compiled& compiled, const std::vector<MemoryPool>& pools,
+                            const MemoryRequest& request, const Database& database) {
   if (all_fit(pools, compiled.placement.paged)) return {};
   const auto pool = std::find_if(pools.begin(), pools.end(), [](const MemoryPool& p) { return !holds(p); });
   std::string text = "memory of " + pool->name + ": needs " + gib(pool->used()) + ", has " + gib(pool->usable);

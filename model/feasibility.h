@@ -17,7 +17,7 @@ Bytes memory_capacity(const Device& device, const Query& query);
 Bytes host_capacity(const Device& host, const Query& query);
 
 // Empty when every pool fits; otherwise "memory of <pool>: needs X, has Y; fits with ...".
-std::string limiting_memory(const Compiled& compiled, const std::vector<MemoryPool>& pools, const MemoryRequest& request,
-                            const Database& database);
+std::string limiting_memory(const Compiled& compiled, const std::vector<MemoryPool>& pools,
+                            const MemoryRequest& request, const Database& database);
 
 }  // namespace silicast

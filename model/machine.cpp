@@ -21,7 +21,8 @@ std::string usual_interconnect(const Device& device) {
 void add_peer_link(Machine& machine, const Query& query, const Stack& stack, const Database& database) {
   if (query.split != Split::layer && !stack.tensor_split)
     throw RefusedError("the stack '" + stack.id + "' divides models by layers only; --split layer");
-  const auto link = database.link(query.interconnect.empty() ? usual_interconnect(*machine.device) : query.interconnect);
+  const auto link =
+      database.link(query.interconnect.empty() ? usual_interconnect(*machine.device) : query.interconnect);
   const auto bandwidth = link->reached(*machine.device);
   if (!bandwidth) throw UsageError("--interconnect " + link->id + ": " + machine.device->name + " has no such link");
   machine.interconnect = link->id;
@@ -33,7 +34,8 @@ void add_peer_link(Machine& machine, const Query& query, const Stack& stack, con
 BytesPerSecond host_link(const Query& query, const Device& device, const Device& host, const OffloadRules& rules) {
   const double share = query.mapped ? rules.pageable_share : rules.pinned_share;
   if (query.pcie) return query.pcie->bandwidth() * share;
-  if (!device.pcie) throw UsageError("--pcie is missing: " + device.name + " is described without its slot; give one such as 4x16");
+  if (!device.pcie)
+    throw UsageError("--pcie is missing: " + device.name + " is described without its slot; give one such as 4x16");
   Pcie pcie = *device.pcie;
   if (host.pcie) {
     pcie.generation = std::min(pcie.generation, host.pcie->generation);
@@ -47,11 +49,15 @@ Executor host_executor(const Query& query, const Executor& device_executor, cons
   Executor executor = device_executor;
   executor.processor = *host.cpu;
   executor.dram_bandwidth = host.memory.achievable_bandwidth;
-  if (host.memory.cpu_bandwidth) executor.dram_bandwidth = std::min(*host.memory.cpu_bandwidth, executor.dram_bandwidth);
-  if (query.threads) executor.processor.cores = static_cast<int>(std::min<std::int64_t>(*query.threads, executor.processor.cores));
+  if (host.memory.cpu_bandwidth)
+    executor.dram_bandwidth = std::min(*host.memory.cpu_bandwidth, executor.dram_bandwidth);
+  if (query.threads)
+    executor.processor.cores = static_cast<int>(std::min<std::int64_t>(*query.threads, executor.processor.cores));
   executor.stack = &stack;
   const auto profile = query.calibrated ? database.profile(stack.family) : nullptr;
-  executor.corrections = profile ? std::make_shared<const Corrections>(profile->corrections({host.id, host.cpu->architecture, stack.id})) : nullptr;
+  executor.corrections =
+      profile ? std::make_shared<const Corrections>(profile->corrections({host.id, host.cpu->architecture, stack.id}))
+              : nullptr;
   return executor;
 }
 
@@ -73,9 +79,15 @@ std::vector<int> divide(int layers, int devices, const std::vector<double>& shar
 // What is placed where, for one choice of layers and experts on the host.
 class Chooser {
  public:
-  Chooser(const Query& query, const Machine& machine, const StepGraph& graph, const Workload& workload, const Stack& stack,
-          const LayerMemory& layers, const MemoryRequest& request)
-      : query_(query), machine_(machine), graph_(graph), workload_(workload), stack_(stack), layers_(layers), request_(request),
+  Chooser(const Query& query, const Machine& machine, const StepGraph& graph, const Workload& workload,
+          const Stack& stack, const LayerMemory& layers, const MemoryRequest& request)
+      : query_(query),
+        machine_(machine),
+        graph_(graph),
+        workload_(workload),
+        stack_(stack),
+        layers_(layers),
+        request_(request),
         count_(static_cast<int>(workload.architecture.layers.size())) {}
 
   [[nodiscard]] Placement placed(int host_layers, int host_experts) const {
@@ -123,15 +135,18 @@ class Chooser {
     MemoryRequest request = request_;
     request.placement = placement;
     const auto pools = memory_pools(layers_, workload_.architecture, *machine_.device, stack_, request);
-    return std::all_of(pools.begin(), pools.begin() + static_cast<std::ptrdiff_t>(placement.devices()), [](const MemoryPool& pool) { return pool.fits(); });
+    return std::all_of(pools.begin(), pools.begin() + static_cast<std::ptrdiff_t>(placement.devices()),
+                       [](const MemoryPool& pool) { return pool.fits(); });
   }
 
   [[nodiscard]] Seconds seconds(const Placement& placement) const {
     const PlacedStep step(graph_, workload_, machine_.executors, placement);
     const double depth = static_cast<double>(query_.depth);
     if (query_.offload.for_ttft)
-      return step.seconds({.new_tokens = static_cast<double>(std::max<std::int64_t>(1, query_.prompt)), .depth = depth});
-    return step.seconds({.batch = static_cast<double>(query_.concurrency), .depth = depth + static_cast<double>(query_.prompt)});
+      return step.seconds(
+          {.new_tokens = static_cast<double>(std::max<std::int64_t>(1, query_.prompt)), .depth = depth});
+    return step.seconds(
+        {.batch = static_cast<double>(query_.concurrency), .depth = depth + static_cast<double>(query_.prompt)});
   }
 
   const Query& query_;
@@ -147,7 +162,8 @@ class Chooser {
 void check_shares(const Query& query, int devices) {
   if (query.device_shares.empty()) return;
   if (query.device_shares.size() != static_cast<std::size_t>(devices))
-    throw UsageError("--tensor-split: " + std::to_string(query.device_shares.size()) + " shares for " + std::to_string(devices) + " devices");
+    throw UsageError("--tensor-split: " + std::to_string(query.device_shares.size()) + " shares for " +
+                     std::to_string(devices) + " devices");
   for (const double share : query.device_shares)
     if (!std::isfinite(share) || share < 0) throw UsageError("--tensor-split: shares are numbers from 0 on");
   if (std::accumulate(query.device_shares.begin(), query.device_shares.end(), 0.0) <= 0)
@@ -160,7 +176,8 @@ bool holds(const MemoryPool& pool) { return pool.capacity.value() == 0 || pool.f
 
 std::pair<std::string, int> split_device_count(const std::string& name, const Database& database) {
   const auto x = name.find_last_of("xX");
-  const bool counts = x != std::string::npos && x > 0 && x + 1 < name.size() && name.find_first_not_of("0123456789", x + 1) == std::string::npos;
+  const bool counts = x != std::string::npos && x > 0 && x + 1 < name.size() &&
+                      name.find_first_not_of("0123456789", x + 1) == std::string::npos;
   if (!counts) return {name, 1};
   const auto count = parse_integer(std::string_view(name).substr(x + 1));
   if (!count || database.devices().try_find(name)) return {name, 1};
@@ -183,15 +200,18 @@ Machine make_machine(const Query& query, std::shared_ptr<const Device> device, i
 
   const bool discrete = machine.device->device_class == DeviceClass::discrete;
   if (!query.host.empty()) machine.host = database.device(query.host, query.host_overrides);
-  if (!discrete && !query.host.empty()) throw UsageError("--host: " + machine.device->name + " is a whole machine, it has no other host");
+  if (!discrete && !query.host.empty())
+    throw UsageError("--host: " + machine.device->name + " is a whole machine, it has no other host");
   if (!discrete && machine.device->cpu) machine.host = machine.device;
   if (machine.host && !machine.host->cpu) throw UsageError("--host " + query.host + ": is described without a CPU");
   if (stack.on_cpu) {
-    if (query.offload.wants_host()) throw UsageError("--gpu-layers, --cpu-moe: the stack '" + stack.id + "' has no GPU");
+    if (query.offload.wants_host())
+      throw UsageError("--gpu-layers, --cpu-moe: the stack '" + stack.id + "' has no GPU");
     return machine;
   }
   if (query.offload.wants_host() && !machine.host)
-    throw UsageError("layers on the host need one: --host NAME, such as desktop-ddr5-6000 ('silicast list devices' shows CPUs)");
+    throw UsageError(
+        "layers on the host need one: --host NAME, such as desktop-ddr5-6000 ('silicast list devices' shows CPUs)");
   if (query.offload.wants_host() && !stack.offload)
     throw RefusedError("the stack '" + stack.id + "' does not leave layers on the host");
   if (!machine.host || !stack.offload) return machine;
@@ -213,9 +233,11 @@ Placement choose_placement(const Query& query, const Machine& machine, const Ste
 std::string describe(const Placement& placement, int layers) {
   std::string text;
   if (placement.uses_host()) {
-    text = std::to_string(layers - placement.host_layers) + " of " + std::to_string(layers) + " layers" + (placement.host_output ? "" : " and the output") + " on the GPU";
+    text = std::to_string(layers - placement.host_layers) + " of " + std::to_string(layers) + " layers" +
+           (placement.host_output ? "" : " and the output") + " on the GPU";
     if (placement.host_expert_layers > placement.host_layers)
-      text += ", the experts of " + std::to_string(placement.host_expert_layers - placement.host_layers) + " of them on the host";
+      text += ", the experts of " + std::to_string(placement.host_expert_layers - placement.host_layers) +
+              " of them on the host";
   }
   if (placement.devices() > 1) {
     if (!text.empty()) text += "; ";
@@ -227,7 +249,8 @@ std::string describe(const Placement& placement, int layers) {
       text += "every layer divided over " + std::to_string(placement.devices()) + " devices";
     }
   }
-  if (placement.paged.value() > 0) text += (text.empty() ? "" : "; ") + human(placement.paged) + " of weights page from storage";
+  if (placement.paged.value() > 0)
+    text += (text.empty() ? "" : "; ") + human(placement.paged) + " of weights page from storage";
   return text;
 }
 

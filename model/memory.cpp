@@ -56,7 +56,8 @@ double recurrent_values(const GatedDeltaNet& net) {
 }
 
 Bytes sum(const std::vector<Bytes>& values, std::size_t from, std::size_t to) {
-  return std::accumulate(values.begin() + static_cast<std::ptrdiff_t>(from), values.begin() + static_cast<std::ptrdiff_t>(to), Bytes(0));
+  return std::accumulate(values.begin() + static_cast<std::ptrdiff_t>(from),
+                         values.begin() + static_cast<std::ptrdiff_t>(to), Bytes(0));
 }
 
 ComputeBuffers compute_buffers(const Architecture& a, const Stack& stack, const MemoryRequest& request, int devices) {
@@ -65,10 +66,11 @@ ComputeBuffers compute_buffers(const Architecture& a, const Stack& stack, const 
   switch (rules.rule) {
     case BufferRule::llama_cpp: {
       constexpr int pipeline_copies = 4;  // GGML_SCHED_MAX_COPIES of llama.cpp
-      return llama_cpp_buffers(a, {.context = padded(cache.context, static_cast<double>(rules.cache_padding)) * cache.sequences,
-                                   .ubatch = std::min(cache.ubatch, std::ceil(cache.context)),
-                                   .fused_attention = request.fused_attention,
-                                   .pipeline_copies = devices > 1 && request.placement.split == Split::layer ? pipeline_copies : 1});
+      return llama_cpp_buffers(
+          a, {.context = padded(cache.context, static_cast<double>(rules.cache_padding)) * cache.sequences,
+              .ubatch = std::min(cache.ubatch, std::ceil(cache.context)),
+              .fused_attention = request.fused_attention,
+              .pipeline_copies = devices > 1 && request.placement.split == Split::layer ? pipeline_copies : 1});
     }
     case BufferRule::paged: return {rules.activation_bytes_fixed, Bytes(0)};
     case BufferRule::none: break;
@@ -76,7 +78,8 @@ ComputeBuffers compute_buffers(const Architecture& a, const Stack& stack, const 
   // Activations of one micro-batch: the feed-forward in and out, and the logits of one row per sequence.
   const double tokens = std::min(cache.ubatch, cache.context);
   const double values = 2 * widest(a).feed_forward + 4 * static_cast<double>(a.hidden);
-  return {Bytes((values * tokens + static_cast<double>(a.vocabulary) * cache.sequences) * stack.activation_bytes), Bytes(0)};
+  return {Bytes((values * tokens + static_cast<double>(a.vocabulary) * cache.sequences) * stack.activation_bytes),
+          Bytes(0)};
 }
 
 // What lies on the host by the placement.
@@ -90,7 +93,8 @@ void add_host_share(MemoryPool& pool, const LayerMemory& m, const Placement& pla
 }
 
 // The share of device `index` of `devices`.
-void add_device_share(MemoryPool& pool, const LayerMemory& m, const Placement& placement, std::size_t index, std::size_t devices) {
+void add_device_share(MemoryPool& pool, const LayerMemory& m, const Placement& placement, std::size_t index,
+                      std::size_t devices) {
   const std::size_t layers = m.weights.size();
   std::size_t first = std::min(static_cast<std::size_t>(placement.host_layers), layers);
   std::size_t last = layers;
@@ -110,7 +114,8 @@ void add_device_share(MemoryPool& pool, const LayerMemory& m, const Placement& p
 
 }  // namespace
 
-Bytes layer_cache_bytes(const Layer& layer, const CacheRequest& request, const AllocationRules& rules, const TypeTable& types) {
+Bytes layer_cache_bytes(const Layer& layer, const CacheRequest& request, const AllocationRules& rules,
+                        const TypeTable& types) {
   const double padding = static_cast<double>(rules.cache_padding);
   const double key_bytes = bytes_per_value(types, request.key_type);
   const double value_bytes = bytes_per_value(types, request.value_type);
@@ -130,7 +135,8 @@ Bytes layer_cache_bytes(const Layer& layer, const CacheRequest& request, const A
   return Bytes(bytes * request.sequences);
 }
 
-Bytes kv_cache_bytes(const Architecture& a, const CacheRequest& request, const AllocationRules& rules, const TypeTable& types) {
+Bytes kv_cache_bytes(const Architecture& a, const CacheRequest& request, const AllocationRules& rules,
+                     const TypeTable& types) {
   Bytes total;
   for (std::size_t i = 0; i < a.layers.size(); ++i) total += layer_cache_bytes(a.layer(i), request, rules, types);
   return total;

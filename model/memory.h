@@ -29,24 +29,26 @@ struct MemoryPool {
 };
 
 struct CacheRequest {
-  double context = 0;    // tokens per sequence: depth, prompt and generated
+  double context = 0;  // tokens per sequence: depth, prompt and generated
   double sequences = 1;
   TypeId key_type{};
   TypeId value_type{};
   double ubatch = 512;
 };
 
-// KV cache or recurrent state of one layer for all sequences, as the stack allocates it: padded contexts, sliding windows
-// of window + ubatch tokens, latent vectors for MLA, F32 states for linear attention; nothing where an earlier layer's
-// cache is read.
-Bytes layer_cache_bytes(const Layer& layer, const CacheRequest& request, const AllocationRules& rules, const TypeTable& types);
-Bytes kv_cache_bytes(const Architecture& architecture, const CacheRequest& request, const AllocationRules& rules, const TypeTable& types);
+// KV cache or recurrent state of one layer for all sequences, as the stack allocates it: padded contexts, sliding
+// windows of window + ubatch tokens, latent vectors for MLA, F32 states for linear attention; nothing where an earlier
+// layer's cache is read.
+Bytes layer_cache_bytes(const Layer& layer, const CacheRequest& request, const AllocationRules& rules,
+                        const TypeTable& types);
+Bytes kv_cache_bytes(const Architecture& architecture, const CacheRequest& request, const AllocationRules& rules,
+                     const TypeTable& types);
 
 struct BufferRequest {
-  double context = 0;      // tokens of all sequences
+  double context = 0;  // tokens of all sequences
   double ubatch = 512;
   bool fused_attention = true;
-  int pipeline_copies = 1; // llama.cpp keeps 4 copies of the inputs when it pipelines over several GPUs
+  int pipeline_copies = 1;  // llama.cpp keeps 4 copies of the inputs when it pipelines over several GPUs
 };
 
 struct ComputeBuffers {
@@ -55,15 +57,16 @@ struct ComputeBuffers {
 };
 
 // llama.cpp's compute buffers. Without flash attention the score matrix rules: heads x context x ubatch F32, with some
-// hidden-size activations, keys and the mask; otherwise the larger of the logits of a micro-batch with one activation, and
-// the feed-forward activations. Reproduces the logged sizes of facts from XiongjieDai/GPU-Benchmarks-on-LLM-Inference.
+// hidden-size activations, keys and the mask; otherwise the larger of the logits of a micro-batch with one activation,
+// and the feed-forward activations. Reproduces the logged sizes of facts from
+// XiongjieDai/GPU-Benchmarks-on-LLM-Inference.
 ComputeBuffers llama_cpp_buffers(const Architecture& architecture, const BufferRequest& request);
 
 // The share of unified memory that the GPU may keep resident, by memory size and release; an explicit limit
 // (`iogpu.wired_limit_mb` on macOS) overrides it.
 struct UsableRequest {
   Bytes capacity;
-  std::string os;                     // "macos-26"; empty: the rule that needs no release
+  std::string os;  // "macos-26"; empty: the rule that needs no release
   std::optional<Bytes> wired_limit;
 };
 Bytes usable_bytes(const Device& device, const Stack& stack, const UsableRequest& request);
@@ -74,7 +77,7 @@ struct LayerMemory {
   std::vector<Bytes> experts;  // routed experts
   std::vector<Bytes> cache;
   Bytes embedding;
-  Bytes output;                // output projection (the embedding again where they are tied), norm and what else
+  Bytes output;  // output projection (the embedding again where they are tied), norm and what else
   bool tied = false;
 };
 LayerMemory layer_memory(const Workload& workload, const CacheRequest& request, const AllocationRules& rules);

@@ -51,18 +51,21 @@ ModelSource read_model_source(const std::string& name, const Database& database)
   const std::string text = read_text_file(name);
   const Node root = parse_yaml(text, name);
   if (root.kind == Node::Kind::map && is_workload(Section(root)))
-    return {nullptr, std::make_shared<const Workload>(read_workload(Section(root), types)), {{name, fingerprint(text)}}};
+    return {
+        nullptr, std::make_shared<const Workload>(read_workload(Section(root), types)), {{name, fingerprint(text)}}};
   return {database.architecture(name), nullptr, {{name, fingerprint(text)}}};
 }
 
 QuantizedModel quantized(const ModelSource& source, const std::string& quant, const Database& database) {
   if (source.workload) {
-    if (!quant.empty()) throw UsageError("--quant: the file brings its own types (" + source.workload->quantization + ")");
+    if (!quant.empty())
+      throw UsageError("--quant: the file brings its own types (" + source.workload->quantization + ")");
     return {source.workload, nullptr};
   }
   const QuantName name = parse_quant_name(quant);
   auto scheme = database.quant(name.scheme);
-  auto workload = std::make_shared<const Workload>(make_workload(*source.architecture, *scheme, name.options, database.types()));
+  auto workload =
+      std::make_shared<const Workload>(make_workload(*source.architecture, *scheme, name.options, database.types()));
   return {std::move(workload), std::move(scheme)};
 }
 

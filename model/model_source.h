@@ -12,8 +12,8 @@
 namespace silicast {
 
 struct ModelSource {
-  std::shared_ptr<const Architecture> architecture;  // shapes alone; null where the file is a whole workload
-  std::shared_ptr<const Workload> workload;          // with the types that the file brings; else null
+  std::shared_ptr<const Architecture> architecture;        // shapes alone; null where the file is a whole workload
+  std::shared_ptr<const Workload> workload;                // with the types that the file brings; else null
   std::vector<std::pair<std::string, std::string>> files;  // of the user: path, fingerprint of what was read
 
   [[nodiscard]] const Architecture& shapes() const { return workload ? workload->architecture : *architecture; }

@@ -64,7 +64,8 @@ PlacedStep::Weights PlacedStep::weights_of(const StepGraph& graph, const TypeTab
   Weights weights;
   for (const Op& op : graph.ops) {
     if (op.kind != OpKind::matmul && op.kind != OpKind::expert_matmul) continue;
-    const double matrix = types.row_bytes(op.matmul.in, op.matmul.type).value() * static_cast<double>(op.matmul.out) * op.layers;
+    const double matrix =
+        types.row_bytes(op.matmul.in, op.matmul.type).value() * static_cast<double>(op.matmul.out) * op.layers;
     if (op.kind == OpKind::matmul) {
       weights.dense += matrix;
     } else {
@@ -76,7 +77,8 @@ PlacedStep::Weights PlacedStep::weights_of(const StepGraph& graph, const TypeTab
   return weights;
 }
 
-PlacedStep::PlacedStep(const StepGraph& graph, const Workload& workload, const MachineExecutors& machine, const Placement& placement)
+PlacedStep::PlacedStep(const StepGraph& graph, const Workload& workload, const MachineExecutors& machine,
+                       const Placement& placement)
     : machine_(machine), split_(placement.split), paged_bytes_(placement.paged.value()) {
   hidden_bytes_ = static_cast<double>(workload.architecture.hidden) * activation_bytes;
   layers_ = static_cast<double>(workload.architecture.layers.size());
@@ -100,7 +102,8 @@ PlacedStep::PlacedStep(const StepGraph& graph, const Workload& workload, const M
   const StepGraph part = part_of(graph, [&](const Op& op, int layer) { return on_host(placement, op, layer); });
   const Weights weights = weights_of(part, *workload.type_table);
   paged_from_ = weights;
-  host_ = HostPart{StepEvaluator(part, workload, *machine.host), StepEvaluator(part, workload, machine.device), weights, hand_overs(placement)};
+  host_ = HostPart{StepEvaluator(part, workload, *machine.host), StepEvaluator(part, workload, machine.device), weights,
+                   hand_overs(placement)};
 }
 
 bool PlacedStep::streams(const StepShape& shape) const noexcept {
@@ -128,7 +131,8 @@ StepCost PlacedStep::host_cost(const StepShape& shape) const noexcept {
     add_link(cost, latency, 0);
     return cost;
   }
-  const double bytes = streaming ? host_->weights.touched(shape.tokens()) : host_->hand_overs * hidden_bytes_ * shape.tokens();
+  const double bytes =
+      streaming ? host_->weights.touched(shape.tokens()) : host_->hand_overs * hidden_bytes_ * shape.tokens();
   add_link(cost, latency + bytes / machine_.links.host.value(), bytes);
   return cost;
 }
@@ -140,7 +144,8 @@ StepCost PlacedStep::operator()(const StepShape& shape) const noexcept {
   const Links& links = machine_.links;
   if (split_ == Split::layer) {
     const double boundaries = static_cast<double>(devices_.size()) - 1;
-    if (boundaries > 0) add_link(cost, boundaries * (boundary / links.peer.value() + links.peer_latency.value()), boundaries * boundary);
+    if (boundaries > 0)
+      add_link(cost, boundaries * (boundary / links.peer.value() + links.peer_latency.value()), boundaries * boundary);
   } else {
     // Two all-reduces a layer, in a ring: each device sends 2 (G-1)/G of the data in 2 (G-1) messages.
     const double g = machine_.devices;

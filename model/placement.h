@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which layers live where, and the step of a model that is spread over devices and host.
 //
-// llama.cpp's conventions: of n layers, the output counts as layer n; with `--gpu-layers N` the first n + 1 - N layers stay
-// on the host (N = n + 1 or "all": none, N = 1: only the output is on the GPU). KV cache and states follow their layer.
+// llama.cpp's conventions: of n layers, the output counts as layer n; with `--gpu-layers N` the first n + 1 - N layers
+// stay on the host (N = n + 1 or "all": none, N = 1: only the output is on the GPU). KV cache and states follow their
+// layer.
 // `--n-cpu-moe M` keeps the routed experts of the first M layers on the host.
 #pragma once
 
@@ -26,7 +27,7 @@ struct Placement {
   int host_layers = 0;         // the first so many layers, with their cache
   int host_expert_layers = 0;  // the routed experts of the first so many layers
   bool host_output = false;
-  Bytes paged;                 // of the host's weights that do not fit its memory
+  Bytes paged;                     // of the host's weights that do not fit its memory
   std::vector<int> device_layers;  // layers of each device, in order; in a row or tensor split all layers, divided
   Split split = Split::layer;
 
@@ -38,27 +39,29 @@ struct Placement {
 
 // What connects the executors.
 struct Links {
-  BytesPerSecond host;      // device and host memory, one direction, as streaming weights reach it
-  Seconds host_latency;     // of a hand-over between host and device: copy, synchronization
-  BytesPerSecond peer;      // between two devices, one direction
+  BytesPerSecond host;   // device and host memory, one direction, as streaming weights reach it
+  Seconds host_latency;  // of a hand-over between host and device: copy, synchronization
+  BytesPerSecond peer;   // between two devices, one direction
   Seconds peer_latency;
-  BytesPerSecond storage;   // of weights beyond the host's memory, read at every step
+  BytesPerSecond storage;  // of weights beyond the host's memory, read at every step
 };
 
 struct MachineExecutors {
-  Executor device;               // each device alike
+  Executor device;  // each device alike
   int devices = 1;
   std::optional<Executor> host;  // absent: nothing can be placed there
   Links links;
   bool host_shares_memory = false;  // unified: weights are where both reach them, nothing is copied
-  double stream_batch = 0;       // tokens from which host weights are copied to the device instead of computed there; 0: never
+  double stream_batch =
+      0;  // tokens from which host weights are copied to the device instead of computed there; 0: never
 };
 
 // The step of a placed model: each part evaluated where it runs, hand-overs and streamed weights on the links.
 class PlacedStep {
  public:
   PlacedStep() = default;  // nothing to do: takes no time
-  PlacedStep(const StepGraph& graph, const Workload& workload, const MachineExecutors& machine, const Placement& placement);
+  PlacedStep(const StepGraph& graph, const Workload& workload, const MachineExecutors& machine,
+             const Placement& placement);
 
   [[nodiscard]] StepCost operator()(const StepShape& shape) const noexcept;
   [[nodiscard]] Seconds seconds(const StepShape& shape) const noexcept;
@@ -83,7 +86,7 @@ class PlacedStep {
     StepEvaluator on_host;
     StepEvaluator on_device;  // the same operations, weights streamed
     Weights weights;
-    double hand_overs = 0;    // per step
+    double hand_overs = 0;  // per step
   };
   [[nodiscard]] bool streams(const StepShape& shape) const noexcept;
   [[nodiscard]] StepCost host_cost(const StepShape& shape) const noexcept;
@@ -94,8 +97,8 @@ class PlacedStep {
   MachineExecutors machine_;
   Split split_ = Split::layer;
   double paged_bytes_ = 0;
-  Weights paged_from_;             // the weights of which some are paged
-  double hidden_bytes_ = 0;        // of one token's activation at a boundary
+  Weights paged_from_;       // the weights of which some are paged
+  double hidden_bytes_ = 0;  // of one token's activation at a boundary
   double layers_ = 0;
 };
 

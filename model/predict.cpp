@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cmath>
-#include <map>
 
 #include "base/text.h"
 #include "model/feasibility.h"
-#include "model/quality.h"
-#include "model/running.h"
 #include "model/machine.h"
 #include "model/prediction.h"
+#include "model/quality.h"
+#include "model/running.h"
 
 namespace silicast {
 
@@ -35,10 +34,11 @@ bool is_calibrated_case(const Compiled& c) { return c.evaluator.single() != null
 
 // The type of most weights.
 std::string main_type(const Workload& workload) {
-  std::map<TypeId, std::int64_t> elements;
-  for (std::size_t i = 0; i < workload.tensors.size(); ++i) elements[workload.types[i]] += workload.tensors[i].elements();
-  const auto most = std::max_element(elements.begin(), elements.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
-  return most == elements.end() ? std::string() : (*workload.type_table)[most->first].name;
+  std::vector<std::int64_t> elements(workload.type_table->all().size());
+  for (std::size_t i = 0; i < workload.tensors.size(); ++i)
+    elements[index_of(workload.types[i])] += workload.tensors[i].elements();
+  const auto most = std::max_element(elements.begin(), elements.end());
+  return workload.type_table->all()[static_cast<std::size_t>(most - elements.begin())].name;
 }
 
 Certainty certainty_of(const Compiled& c, const Database& database) {
@@ -46,7 +46,9 @@ Certainty certainty_of(const Compiled& c, const Database& database) {
   return {c.profile->residual_of(c.profile->level(c.scope)), c.profile->log_sd(c.scope, main_type(*c.workload))};
 }
 
-double scale_of(const Certainty& certainty, double residual, const StepCost& cost) { return log_scale(residual, certainty.log_sd, cost); }
+double scale_of(const Certainty& certainty, double residual, const StepCost& cost) {
+  return log_scale(residual, certainty.log_sd, cost);
+}
 
 StepCost sum_of(const PlacedStep& evaluator, const std::vector<RepeatedStep>& steps) {
   StepCost total;
@@ -87,9 +89,11 @@ void add_latencies(Prediction& p, const Compiled& c) {
   // The first token comes with the prefill. The two phases' errors are taken to go together: the widest case.
   const double rest = static_cast<double>(c.query.gen - 1);
   const auto sum = [&](double a, double b) { return a + rest * b; };
-  p.e2e_latency = Interval{sum(p.ttft->value, p.tpot->value), sum(p.ttft->p10, p.tpot->p10), sum(p.ttft->p90, p.tpot->p90)};
+  p.e2e_latency =
+      Interval{sum(p.ttft->value, p.tpot->value), sum(p.ttft->p10, p.tpot->p10), sum(p.ttft->p90, p.tpot->p90)};
   const double tokens = static_cast<double>(c.query.gen * c.query.concurrency);
-  p.output_token_throughput = Interval{tokens / p.e2e_latency->value, tokens / p.e2e_latency->p90, tokens / p.e2e_latency->p10};
+  p.output_token_throughput =
+      Interval{tokens / p.e2e_latency->value, tokens / p.e2e_latency->p90, tokens / p.e2e_latency->p10};
 }
 
 void resolve(Prediction& p, const Compiled& c, Bytes capacity) {
@@ -123,9 +127,11 @@ void resolve(Prediction& p, const Compiled& c, Bytes capacity) {
 // slowest.
 void pipeline(StepCost& total, const PlacedStep& evaluator, const Query& query, double ubatch, double steps) {
   const double tokens = std::min(ubatch, static_cast<double>(query.prompt));
-  const StepShape middle{.new_tokens = tokens, .depth = static_cast<double>(query.depth) + (static_cast<double>(query.prompt) - tokens) / 2};
+  const StepShape middle{.new_tokens = tokens,
+                         .depth = static_cast<double>(query.depth) + (static_cast<double>(query.prompt) - tokens) / 2};
   const double serial = evaluator(middle).seconds.value() * steps;
-  const double pipelined = evaluator(middle).seconds.value() + (steps - 1) * evaluator.slowest_stage(middle).seconds.value();
+  const double pipelined =
+      evaluator(middle).seconds.value() + (steps - 1) * evaluator.slowest_stage(middle).seconds.value();
   const double ratio = std::min(1.0, pipelined / serial);
   total.seconds *= ratio;
   for (double& seconds : total.bound) seconds *= ratio;
@@ -151,7 +157,8 @@ std::vector<std::string> assumptions(const Compiled& c) {
   std::vector<std::string> notes = evidence_notes(c);
   if (!c.device->memory.gpu_limits.empty() && !c.stack->on_cpu && !c.query.wired_limit)
     notes.push_back("the GPU may keep the default share of unified memory resident; --wired-limit says otherwise");
-  if (c.workload->architecture.extra_layers > 0) notes.push_back("multi-token-prediction layers of the file are neither loaded nor run");
+  if (c.workload->architecture.extra_layers > 0)
+    notes.push_back("multi-token-prediction layers of the file are neither loaded nor run");
   return notes;
 }
 
@@ -170,7 +177,9 @@ std::vector<RepeatedStep> prefill_steps(const Query& query, std::int64_t ubatch,
   const std::int64_t together = std::max<std::int64_t>(1, ubatch / std::max<std::int64_t>(query.prompt, 1));
   if (together > 1 && query.concurrency > 1) {
     const auto add = [&](std::int64_t batch, double times) {
-      steps.push_back({{.batch = static_cast<double>(batch), .new_tokens = static_cast<double>(query.prompt), .depth = depth}, times});
+      steps.push_back(
+          {{.batch = static_cast<double>(batch), .new_tokens = static_cast<double>(query.prompt), .depth = depth},
+           times});
     };
     if (const std::int64_t full = query.concurrency / together; full > 0) add(together, static_cast<double>(full));
     if (const std::int64_t rest = query.concurrency % together; rest > 0) add(rest, 1);
@@ -183,9 +192,12 @@ std::vector<RepeatedStep> prefill_steps(const Query& query, std::int64_t ubatch,
   for (std::int64_t i = 0; i < sampled; ++i) {
     const double each = static_cast<double>(whole) / static_cast<double>(sampled);
     const double step = (static_cast<double>(i) + 0.5) * each - 0.5;
-    steps.push_back({{.new_tokens = static_cast<double>(ubatch), .depth = depth + step * static_cast<double>(ubatch)}, each * sequences});
+    steps.push_back({{.new_tokens = static_cast<double>(ubatch), .depth = depth + step * static_cast<double>(ubatch)},
+                     each * sequences});
   }
-  if (rest > 0) steps.push_back({{.new_tokens = static_cast<double>(rest), .depth = depth + static_cast<double>(whole * ubatch)}, sequences});
+  if (rest > 0)
+    steps.push_back(
+        {{.new_tokens = static_cast<double>(rest), .depth = depth + static_cast<double>(whole * ubatch)}, sequences});
   return steps;
 }
 
@@ -195,8 +207,10 @@ std::vector<RepeatedStep> decode_steps(const Query& query, std::int64_t most) {
   const double start = static_cast<double>(query.depth + query.prompt);
   std::vector<RepeatedStep> steps;
   for (std::int64_t i = 0; i < samples; ++i) {
-    const double token = (static_cast<double>(i) + 0.5) * static_cast<double>(query.gen) / static_cast<double>(samples) - 0.5;
-    steps.push_back({{.batch = static_cast<double>(query.concurrency), .depth = start + token}, 1 / static_cast<double>(samples)});
+    const double token =
+        (static_cast<double>(i) + 0.5) * static_cast<double>(query.gen) / static_cast<double>(samples) - 0.5;
+    steps.push_back(
+        {{.batch = static_cast<double>(query.concurrency), .depth = start + token}, 1 / static_cast<double>(samples)});
   }
   return steps;
 }
@@ -204,9 +218,11 @@ std::vector<RepeatedStep> decode_steps(const Query& query, std::int64_t most) {
 StepCost prefill_cost(const PlacedStep& evaluator, const Query& query, std::int64_t ubatch) {
   constexpr std::int64_t most_steps = 64;
   StepCost total = sum_of(evaluator, prefill_steps(query, ubatch, most_steps));
-  const double steps = std::ceil(static_cast<double>(query.prompt) / static_cast<double>(ubatch)) * static_cast<double>(query.concurrency);
+  const double steps = std::ceil(static_cast<double>(query.prompt) / static_cast<double>(ubatch)) *
+                       static_cast<double>(query.concurrency);
   const bool joined = query.concurrency > 1 && ubatch / std::max<std::int64_t>(query.prompt, 1) > 1;
-  if (!joined && evaluator.stages() > 1 && steps > 1) pipeline(total, evaluator, query, static_cast<double>(ubatch), steps);
+  if (!joined && evaluator.stages() > 1 && steps > 1)
+    pipeline(total, evaluator, query, static_cast<double>(ubatch), steps);
   return total;
 }
 
@@ -223,7 +239,8 @@ MemoryRequest memory_request(const Compiled& c) {
                    .value_type = c.machine.device.value_type,
                    .ubatch = static_cast<double>(ubatch_of(c))};
   request.usable = {memory_capacity(*c.device, c.query), c.query.os, c.query.wired_limit};
-  if (c.host && c.device->device_class == DeviceClass::discrete) request.host_capacity = host_capacity(*c.host, c.query);
+  if (c.host && c.device->device_class == DeviceClass::discrete)
+    request.host_capacity = host_capacity(*c.host, c.query);
   request.fused_attention = c.machine.device.fused_attention;
   request.placement = c.placement;
   return request;

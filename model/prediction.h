@@ -24,44 +24,44 @@ enum class FlashAttention { automatic, on, off };
 struct Offload {
   enum class Layers { all, count, automatic };
   Layers layers = Layers::all;
-  std::int64_t gpu_layers = 0;       // with Layers::count
-  std::int64_t cpu_moe_layers = 0;   // routed experts of the first so many layers stay on the host
-  bool for_ttft = false;             // what `automatic` makes fast: the first token, or decoding
+  std::int64_t gpu_layers = 0;      // with Layers::count
+  std::int64_t cpu_moe_layers = 0;  // routed experts of the first so many layers stay on the host
+  bool for_ttft = false;            // what `automatic` makes fast: the first token, or decoding
 
   [[nodiscard]] bool wants_host() const { return layers != Layers::all || cpu_moe_layers > 0; }
 };
 
 struct Query {
-  std::string model;   // catalogue name, model or workload YAML, config.json, GGUF
-  std::string quant;   // empty: the file's own, or the stack's usual one
-  std::string device;  // NAME, or NAMExN for several
-  std::string stack;   // empty: the device's usual one that reads the quantization's format
-  std::optional<Bytes> memory;       // one of the device's options; absent: the largest
+  std::string model;            // catalogue name, model or workload YAML, config.json, GGUF
+  std::string quant;            // empty: the file's own, or the stack's usual one
+  std::string device;           // NAME, or NAMExN for several
+  std::string stack;            // empty: the device's usual one that reads the quantization's format
+  std::optional<Bytes> memory;  // one of the device's options; absent: the largest
   std::int64_t prompt = 512;
   std::int64_t gen = 128;
-  std::int64_t depth = 0;            // tokens already in the cache
-  std::int64_t concurrency = 1;      // sequences at once
+  std::int64_t depth = 0;        // tokens already in the cache
+  std::int64_t concurrency = 1;  // sequences at once
   std::string key_type = "f16";
   std::string value_type = "f16";
   FlashAttention flash_attention = FlashAttention::automatic;
   std::optional<std::int64_t> ubatch;
-  std::optional<std::int64_t> threads;  // of a CPU; absent: every core
-  std::string os;                       // release that decides the usable share of unified memory
-  std::optional<Bytes> wired_limit;     // overrides that share
-  std::vector<FieldOverride> overrides; // what-if on any hardware field
+  std::optional<std::int64_t> threads;        // of a CPU; absent: every core
+  std::string os;                             // release that decides the usable share of unified memory
+  std::optional<Bytes> wired_limit;           // overrides that share
+  std::vector<FieldOverride> overrides;       // what-if on any hardware field
   std::vector<FieldOverride> host_overrides;  // the same on the host
-  std::optional<Watts> power_limit;     // of each device; absent: its own
-  std::optional<BytesPerSecond> storage;  // that the weights are read from; absent: the device's usual one
+  std::optional<Watts> power_limit;           // of each device; absent: its own
+  std::optional<BytesPerSecond> storage;      // that the weights are read from; absent: the device's usual one
   CostQuestion cost;
-  std::string host;                     // the machine around a discrete GPU; empty: nothing can be placed there
-  std::optional<Bytes> host_memory;     // one of its options; absent: the largest
-  std::optional<Pcie> pcie;             // between them; absent: the lesser of the two slots
-  bool mapped = true;                   // weights on the host are the page cache of the file: copies are not pinned
+  std::string host;                  // the machine around a discrete GPU; empty: nothing can be placed there
+  std::optional<Bytes> host_memory;  // one of its options; absent: the largest
+  std::optional<Pcie> pcie;          // between them; absent: the lesser of the two slots
+  bool mapped = true;                // weights on the host are the page cache of the file: copies are not pinned
   Offload offload;
   Split split = Split::layer;
-  std::vector<double> device_shares;    // of an uneven layer split; empty: even
-  std::string interconnect;             // between devices; empty: NVLink, Thunderbolt or PCIe, what they have
-  bool calibrated = true;               // false: datasheets and kernel descriptions alone
+  std::vector<double> device_shares;  // of an uneven layer split; empty: even
+  std::string interconnect;           // between devices; empty: NVLink, Thunderbolt or PCIe, what they have
+  bool calibrated = true;             // false: datasheets and kernel descriptions alone
 };
 
 // An 80 % interval.
@@ -80,7 +80,7 @@ struct Phase {
 struct Quality {
   double perplexity_ratio = 1;
   std::optional<double> kld;
-  std::string model;   // that it was measured on
+  std::string model;  // that it was measured on
   std::string source;
   bool same_model = false;      // as the one asked for
   std::optional<bool> imatrix;  // the file was made with an importance matrix; absent: not stated
@@ -94,25 +94,25 @@ struct Evidence {
 
 struct ResolvedQuery {
   Query asked;
-  std::string model_id;    // of the catalogue, or of the file
+  std::string model_id;  // of the catalogue, or of the file
   std::string device_id;
   std::string model_name;
   std::string device_name;
   std::string stack_release;
-  std::string processor;   // "gpu" or "cpu"
+  std::string processor;  // "gpu" or "cpu"
   Bytes memory;
   double bits_per_weight = 0;
   std::int64_t parameters = 0;
   std::int64_t active_parameters = 0;
   bool flash_attention = true;
   std::int64_t ubatch = 512;
-  std::string profile;         // empty: none applied
+  std::string profile;  // empty: none applied
   std::string profile_date;
   int devices = 1;
-  std::string host_name;       // empty: none
-  std::string interconnect;    // of several devices
-  std::string placement;       // in words, empty where all is on one device
-  std::int64_t gpu_layers = 0; // as llama.cpp counts them
+  std::string host_name;                                   // empty: none
+  std::string interconnect;                                // of several devices
+  std::string placement;                                   // in words, empty where all is on one device
+  std::int64_t gpu_layers = 0;                             // as llama.cpp counts them
   std::vector<std::pair<std::string, std::string>> files;  // of the user: path, hash of what was read
 };
 
@@ -121,7 +121,7 @@ struct Prediction {
   bool feasible = true;
   std::string limiting;  // empty when feasible
   std::vector<MemoryPool> pools;
-  Bytes file_bytes;      // of the tensors of such a file
+  Bytes file_bytes;  // of the tensors of such a file
   std::optional<Phase> prefill;
   std::optional<Phase> decode;
   std::optional<Interval> ttft;                     // seconds
@@ -131,7 +131,7 @@ struct Prediction {
   std::optional<PowerFigures> power;                // absent: nothing is known of the device's
   std::optional<EnergyFigures> energy;
   std::optional<StartupFigures> startup;
-  std::optional<CostFigures> cost;                  // absent: no price is known
+  std::optional<CostFigures> cost;  // absent: no price is known
   std::optional<Quality> quality;
   Evidence evidence;
 
@@ -145,9 +145,9 @@ struct Compiled {
   std::shared_ptr<const Stack> stack;
   std::shared_ptr<const Workload> workload;
   std::shared_ptr<const QuantScheme> scheme;  // null where a file brought its own types
-  std::shared_ptr<const Device> host;       // of a discrete GPU; null: none
-  std::shared_ptr<const Stack> host_stack;  // null: nothing can run there
-  std::string interconnect;                 // of several devices
+  std::shared_ptr<const Device> host;         // of a discrete GPU; null: none
+  std::shared_ptr<const Stack> host_stack;    // null: nothing can run there
+  std::string interconnect;                   // of several devices
   MachineExecutors machine;
   LayerMemory layers;
   Placement placement;
@@ -170,8 +170,8 @@ struct RepeatedStep {
   StepShape shape;
   double times = 1;
 };
-// The micro-batches of a prompt, long ones by at most `most` of them evenly spread; the steps of decoding as the mean of
-// at most `most`. Their `times` add up to the steps of the prompt, and to 1.
+// The micro-batches of a prompt, long ones by at most `most` of them evenly spread; the steps of decoding as the mean
+// of at most `most`. Their `times` add up to the steps of the prompt, and to 1.
 std::vector<RepeatedStep> prefill_steps(const Query& query, std::int64_t ubatch, std::int64_t most);
 std::vector<RepeatedStep> decode_steps(const Query& query, std::int64_t most);
 

@@ -28,7 +28,8 @@ std::vector<PriceBook::Item> items_of(const std::filesystem::path& file) {
 }
 
 const PriceBook::Item* find(const std::vector<PriceBook::Item>& items, std::string_view name) {
-  const auto at = std::find_if(items.begin(), items.end(), [&](const auto& item) { return item.name == name && !item.memory; });
+  const auto at =
+      std::find_if(items.begin(), items.end(), [&](const auto& item) { return item.name == name && !item.memory; });
   return at == items.end() ? nullptr : &*at;
 }
 
@@ -76,7 +77,8 @@ std::optional<DatedPrice> PriceBook::electricity(std::string_view region) const 
   if (const Item* item = find(electricity_, canonical_name(region))) return item->price;
   std::vector<std::string> names;
   for (const Item& item : electricity_) names.push_back(item.name);
-  throw UsageError("--region: no tariff of '" + std::string(region) + "'; there are " + join(names, ", ") + ", or give one with --electricity");
+  throw UsageError("--region: no tariff of '" + std::string(region) + "'; there are " + join(names, ", ") +
+                   ", or give one with --electricity");
 }
 
 }  // namespace silicast

@@ -18,8 +18,8 @@ class Section;
 class PriceBook {
  public:
   struct Item {
-    std::string name;              // device or region
-    std::optional<Bytes> memory;   // of the device: only with so much
+    std::string name;             // device or region
+    std::optional<Bytes> memory;  // of the device: only with so much
     DatedPrice price;
   };
 

@@ -20,7 +20,8 @@ void slow_down(Phase& phase, double factor) {
   phase.seconds *= factor;
   phase.cost.seconds *= factor;
   for (double& seconds : phase.cost.bound) seconds *= factor;
-  for (double* rate : {&phase.tokens_per_second.value, &phase.tokens_per_second.p10, &phase.tokens_per_second.p90}) *rate /= factor;
+  for (double* rate : {&phase.tokens_per_second.value, &phase.tokens_per_second.p10, &phase.tokens_per_second.p90})
+    *rate /= factor;
 }
 
 struct Limits {
@@ -106,9 +107,12 @@ CostInputs cost_inputs(const Prediction& p, const Compiled& c, const Database& d
     inputs.rent = times(book.rent(c.device->id), p.query.devices);
   inputs.electricity = q.electricity ? own(*q.electricity) : book.electricity(q.region);
   const auto sequences = static_cast<double>(c.query.concurrency);
-  const auto wall = [&](const std::optional<PowerOfPhase>& phase) { return phase ? std::optional(phase->wall) : std::nullopt; };
+  const auto wall = [&](const std::optional<PowerOfPhase>& phase) {
+    return phase ? std::optional(phase->wall) : std::nullopt;
+  };
   if (p.prefill)
-    inputs.prefill = PhaseUse{p.prefill->seconds, static_cast<double>(c.query.prompt) * sequences, p.power ? wall(p.power->prefill) : std::nullopt};
+    inputs.prefill = PhaseUse{p.prefill->seconds, static_cast<double>(c.query.prompt) * sequences,
+                              p.power ? wall(p.power->prefill) : std::nullopt};
   if (p.decode) {
     const auto gen = static_cast<double>(c.query.gen);
     inputs.decode = PhaseUse{gen * p.decode->seconds, gen * sequences, p.power ? wall(p.power->decode) : std::nullopt};

@@ -7,8 +7,8 @@
 
 namespace silicast {
 
-// Power of the phases. Speeds are calibrated on machines under the limit that they come with; a lower one (--power-limit)
-// slows the phases down by as much more as the clock falls. To be called before latencies are added up.
+// Power of the phases. Speeds are calibrated on machines under the limit that they come with; a lower one
+// (--power-limit) slows the phases down by as much more as the clock falls. To be called before latencies are added up.
 void add_power(Prediction& prediction, const Compiled& compiled);
 
 // Energy per token, start-up and cost, from the phases as they stand. Throws UsageError for impossible prices.

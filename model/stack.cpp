@@ -26,7 +26,8 @@ std::vector<Unit> read_units(const Section& section) {
 }
 
 double read_columns(const Section& section, std::string_view key, double fallback) {
-  if (const auto text = section.optional_text(key); text && *text == "all") return std::numeric_limits<double>::infinity();
+  if (const auto text = section.optional_text(key); text && *text == "all")
+    return std::numeric_limits<double>::infinity();
   return section.optional_number(key, 1, most_columns).value_or(fallback);
 }
 
@@ -82,7 +83,8 @@ MatmulKernel read_matmul(const std::string& name, const Section& section, const 
 // In the file's order, or before the kernel that `before` names: how a generation adds one to its base's list.
 void insert_kernel(std::vector<MatmulKernel>& kernels, MatmulKernel kernel, const Section& section) {
   const auto before = section.optional_text("before");
-  const auto at = std::find_if(kernels.begin(), kernels.end(), [&](const MatmulKernel& k) { return before && k.name == *before; });
+  const auto at =
+      std::find_if(kernels.begin(), kernels.end(), [&](const MatmulKernel& k) { return before && k.name == *before; });
   if (before && at == kernels.end()) section.fail("before", "no kernel of that name stands before this one");
   kernels.insert(at, std::move(kernel));
 }
@@ -101,7 +103,9 @@ AttentionKernel read_attention(const std::string& name, const Section& section) 
 }
 
 UnpackCost read_unpack(const Section& section) {
-  const auto cost = [&](std::string_view key) { return section.optional_number(key, 0, most_instructions).value_or(0); };
+  const auto cost = [&](std::string_view key) {
+    return section.optional_number(key, 0, most_instructions).value_or(0);
+  };
   const UnpackCost result{cost("simple"), cost("slow"), cost("lookups"), cost("scaling")};
   section.finish();
   return result;
@@ -183,7 +187,8 @@ Stack read_stack(const Entry& entry, const TypeTable& types) {
   }
   for (const auto& [name, section] : root.named_sections("matmul"))
     insert_kernel(stack.matmul, read_matmul(name, section, types), section);
-  for (const auto& [name, section] : root.named_sections("attention")) stack.attention.push_back(read_attention(name, section));
+  for (const auto& [name, section] : root.named_sections("attention"))
+    stack.attention.push_back(read_attention(name, section));
   for (const auto& [name, section] : root.named_sections("unfused_attention"))
     stack.unfused_attention.push_back(read_attention(name, section));
   if (stack.matmul.empty()) root.fail("matmul", "at least one kernel is expected");

@@ -33,23 +33,23 @@ struct UnpackCost {
 struct MatmulKernel {
   std::string name;
   // When it applies.
-  std::vector<std::string> types;          // empty: all
-  std::vector<std::string> architectures;  // empty: all
-  std::vector<std::string> needs;          // instruction sets of a CPU that must be there
-  std::optional<bool> experts;             // only for, or not for, mixtures of experts
+  std::vector<std::string> types;                            // empty: all
+  std::vector<std::string> architectures;                    // empty: all
+  std::vector<std::string> needs;                            // instruction sets of a CPU that must be there
+  std::optional<bool> experts;                               // only for, or not for, mixtures of experts
   double columns = std::numeric_limits<double>::infinity();  // at most so many tokens
   std::map<std::string, double, std::less<>> columns_by_type;
   // What it does.
-  std::vector<Unit> units;     // the first that the processor has; empty: the arithmetic is in the unpack cost
-  double unit_share = 1;       // of the unit's peak that large matrices reach
+  std::vector<Unit> units;  // the first that the processor has; empty: the arithmetic is in the unpack cost
+  double unit_share = 1;    // of the unit's peak that large matrices reach
   double feed_rate = std::numeric_limits<double>::infinity();  // operations per core and clock that loads can feed
-  bool applies_scales = false;  // pays UnpackCost::scaling: integer products of blocks
-  double dram_share = 1;       // of the achievable bandwidth
-  double unpack_share = 1;     // of the peak of the pipes that unpack
-  double unpack_every = 1;     // columns that one unpacking serves; infinity: all
+  bool applies_scales = false;                                 // pays UnpackCost::scaling: integer products of blocks
+  double dram_share = 1;                                       // of the achievable bandwidth
+  double unpack_share = 1;                                     // of the peak of the pipes that unpack
+  double unpack_every = 1;                                     // columns that one unpacking serves; infinity: all
   double tile_rows = 1;
   double tile_columns = 1;
-  bool split_k = true;         // tiles are also split along the dot product: no idle cores in the last wave
+  bool split_k = true;             // tiles are also split along the dot product: no idle cores in the last wave
   bool unpacks_to_memory = false;  // writes the whole matrix as F16 and reads it back
   double launches = 1;
 };
@@ -69,13 +69,13 @@ enum class BufferRule { llama_cpp, paged, none };
 // What the stack allocates beside weights and cache.
 struct AllocationRules {
   BufferRule rule = BufferRule::llama_cpp;
-  std::int64_t cache_padding = 1;     // tokens; the cache is a multiple of it
-  bool windowed_cache = true;         // sliding-window layers keep only their window
-  bool host_embedding = false;        // the input embedding stays in host memory (discrete GPUs)
-  bool mapped_file = false;           // CPU: weights are the page cache of the file
-  Bytes context_overhead;             // driver context, libraries, pools on the device
-  double usable_share = 1;            // of the capacity (vLLM's gpu_memory_utilization)
-  Bytes activation_bytes_fixed;       // paged: measured peak of a profiling run
+  std::int64_t cache_padding = 1;  // tokens; the cache is a multiple of it
+  bool windowed_cache = true;      // sliding-window layers keep only their window
+  bool host_embedding = false;     // the input embedding stays in host memory (discrete GPUs)
+  bool mapped_file = false;        // CPU: weights are the page cache of the file
+  Bytes context_overhead;          // driver context, libraries, pools on the device
+  double usable_share = 1;         // of the capacity (vLLM's gpu_memory_utilization)
+  Bytes activation_bytes_fixed;    // paged: measured peak of a profiling run
 };
 
 struct Overheads {
@@ -86,11 +86,11 @@ struct Overheads {
 
 // How a stack runs what does not fit the device. Absent: it does not.
 struct OffloadRules {
-  std::string host_stack;      // that runs the layers on the CPU
-  double stream_batch = 0;     // tokens from which their weights are copied to the device and multiplied there
-  double pinned_share = 1;     // of PCIe that copies from page-locked memory reach
-  double pageable_share = 1;   // likewise from the page cache of the mapped file
-  Seconds hand_over;           // of one split of the graph: copy of activations and synchronization
+  std::string host_stack;     // that runs the layers on the CPU
+  double stream_batch = 0;    // tokens from which their weights are copied to the device and multiplied there
+  double pinned_share = 1;    // of PCIe that copies from page-locked memory reach
+  double pageable_share = 1;  // likewise from the page cache of the mapped file
+  Seconds hand_over;          // of one split of the graph: copy of activations and synchronization
 };
 
 struct Stack {
@@ -105,7 +105,7 @@ struct Stack {
   UnpackCost default_unpack;  // of types that the table does not list
   std::vector<std::string> unsupported_types;
   std::vector<MatmulKernel> matmul;
-  std::vector<AttentionKernel> attention;          // fused
+  std::vector<AttentionKernel> attention;  // fused
   std::vector<AttentionKernel> unfused_attention;
   bool fused_attention_default = true;
   std::array<double, op_kind_count> launches{};  // kernels of each vector operation
@@ -116,7 +116,7 @@ struct Stack {
   AllocationRules allocation;
   std::optional<OffloadRules> offload;
   std::optional<Seconds> build;  // before the first request: compilation, graph capture, warm-up; absent: not known
-  bool tensor_split = false;  // can divide every layer over several devices
+  bool tensor_split = false;     // can divide every layer over several devices
 
   [[nodiscard]] Seconds kernel_overhead(std::string_view architecture) const;
 };

@@ -10,10 +10,10 @@
 namespace silicast {
 
 struct StartupInputs {
-  Bytes file;                                   // read once
+  Bytes file;  // read once
   std::optional<BytesPerSecond> storage;
-  Bytes copied;                                 // to all devices
-  std::optional<BytesPerSecond> to_device;      // to each device, as reached; absent: nothing is copied
+  Bytes copied;                             // to all devices
+  std::optional<BytesPerSecond> to_device;  // to each device, as reached; absent: nothing is copied
   int devices = 1;
   std::optional<Seconds> build;
 };

@@ -10,7 +10,8 @@ namespace silicast {
 
 namespace {
 
-constexpr std::array<std::string_view, resource_count> resource_names{"dram", "matrix", "dequant", "alu", "cache", "link", "launch"};
+constexpr std::array<std::string_view, resource_count> resource_names{"dram",  "matrix", "dequant", "alu",
+                                                                      "cache", "link",   "launch"};
 
 // The smooth maximum of exponent 4, by square roots: a power costs ten times as much.
 double smooth_max(double a, double b, double c, double d) noexcept {
@@ -39,8 +40,8 @@ const Unit* first_present(const std::vector<Unit>& units, const Processor& proce
 }
 
 bool equal_but_for_layers(const Op& a, const Op& b) {
-  return a.kind == b.kind && a.name == b.name && a.matmul == b.matmul && a.attention == b.attention && a.linear == b.linear &&
-         a.read == b.read && a.written == b.written;
+  return a.kind == b.kind && a.name == b.name && a.matmul == b.matmul && a.attention == b.attention &&
+         a.linear == b.linear && a.read == b.read && a.written == b.written;
 }
 
 }  // namespace
@@ -97,7 +98,8 @@ StepCost& StepCost::operator*=(double factor) {
   return *this;
 }
 
-StepEvaluator::StepEvaluator(const StepGraph& graph, const Workload& workload, const Executor& executor) : executor_(executor) {
+StepEvaluator::StepEvaluator(const StepGraph& graph, const Workload& workload, const Executor& executor)
+    : executor_(executor) {
   const Processor& p = executor_.processor;
   const Stack& stack = *executor_.stack;
   seconds_per_byte_ = 1 / executor_.dram_bandwidth.value();
@@ -114,13 +116,15 @@ StepEvaluator::StepEvaluator(const StepGraph& graph, const Workload& workload, c
   const Corrections corrections = executor_.corrections ? *executor_.corrections : Corrections();
   step_seconds_ = stack.overheads.step.value() * corrections.step;
   vector_factors_ = corrections.of("", "");
-  for (const AttentionKernel& kernel : attention_kernels()) attention_factors_.push_back(corrections.of(kernel.name, ""));
-  weights_stay_cached_ = cache_seconds_per_byte_ > 0 &&
-                         workload.tensor_bytes().value() <= cache_share_for_weights * cache_capacity_;
+  for (const AttentionKernel& kernel : attention_kernels())
+    attention_factors_.push_back(corrections.of(kernel.name, ""));
+  weights_stay_cached_ =
+      cache_seconds_per_byte_ > 0 && workload.tensor_bytes().value() <= cache_share_for_weights * cache_capacity_;
 
   ops_.reserve(graph.ops.size());
   for (const Op& op : graph.ops) {
-    const auto same = std::find_if(ops_.begin(), ops_.end(), [&](const Compiled& c) { return equal_but_for_layers(c.op, op); });
+    const auto same =
+        std::find_if(ops_.begin(), ops_.end(), [&](const Compiled& c) { return equal_but_for_layers(c.op, op); });
     if (same != ops_.end()) {
       same->op.layers += op.layers;
       continue;
@@ -145,8 +149,8 @@ void StepEvaluator::compile_matmul(Compiled& compiled, const Workload& workload)
     if (std::isinf(m.columns)) return;
   }
   if (compiled.kernels.empty())
-    throw RefusedError("the stack '" + executor_.stack->id + "' has no kernel for " + type.name + " on the architecture '" +
-                       executor_.processor.architecture + "'");
+    throw RefusedError("the stack '" + executor_.stack->id + "' has no kernel for " + type.name +
+                       " on the architecture '" + executor_.processor.architecture + "'");
   compiled.kernels.back().columns = std::numeric_limits<double>::infinity();
 }
 
@@ -159,14 +163,18 @@ const UnpackCost& StepEvaluator::unpack_cost(const TensorType& type) const {
 double StepEvaluator::unpack_seconds_per_weight(const TensorType& type, double share) const {
   const UnpackCost& cost = unpack_cost(type);
   const Processor& p = executor_.processor;
-  const auto rate = [&](Unit unit, Unit fallback) { return p.has(unit) ? p.peak(unit).value() : p.peak(fallback).value() / 2; };
+  const auto rate = [&](Unit unit, Unit fallback) {
+    return p.has(unit) ? p.peak(unit).value() : p.peak(fallback).value() / 2;
+  };
   const double simple = cost.simple / rate(Unit::int32, Unit::fp32);
-  const double slow = p.has(Unit::int32_slow) ? cost.slow / rate(Unit::int32_slow, Unit::fp32) : cost.slow / rate(Unit::int32, Unit::fp32);
+  const double slow = p.has(Unit::int32_slow) ? cost.slow / rate(Unit::int32_slow, Unit::fp32)
+                                              : cost.slow / rate(Unit::int32, Unit::fp32);
   const double lookups = p.has(Unit::lookup) ? cost.lookups / rate(Unit::lookup, Unit::fp32) : 0;
   return (std::max(simple, slow) + lookups) / share;
 }
 
-StepEvaluator::Matmul StepEvaluator::compile_kernel(const MatmulKernel& kernel, const Op& op, const Workload& workload) const {
+StepEvaluator::Matmul StepEvaluator::compile_kernel(const MatmulKernel& kernel, const Op& op,
+                                                    const Workload& workload) const {
   const TypeTable& types = *workload.type_table;
   const TensorType& type = types[op.matmul.type];
   const Processor& p = executor_.processor;
@@ -177,7 +185,8 @@ StepEvaluator::Matmul StepEvaluator::compile_kernel(const MatmulKernel& kernel, 
   Matmul m;
   m.kernel = kernel.name;
   m.columns = kernel.columns;
-  if (const auto at = kernel.columns_by_type.find(type.name); at != kernel.columns_by_type.end()) m.columns = at->second;
+  if (const auto at = kernel.columns_by_type.find(type.name); at != kernel.columns_by_type.end())
+    m.columns = at->second;
   m.weight_bytes = types.row_bytes(op.matmul.in, op.matmul.type).value() * out * matrices;
   const double per_byte = (weights_stay_cached_ ? cache_seconds_per_byte_ : seconds_per_byte_) / kernel.dram_share;
   m.weight_seconds = m.weight_bytes * per_byte;
@@ -197,7 +206,8 @@ StepEvaluator::Matmul StepEvaluator::compile_kernel(const MatmulKernel& kernel, 
     if (kernel.applies_scales) {
       constexpr double weights_per_scale = 32;
       const double lanes_per_second = p.peak(Unit::fp32).value() / 2;
-      m.unit_seconds_per_column += row_tiles * kernel.tile_rows * in / weights_per_scale * unpack_cost(type).scaling / lanes_per_second;
+      m.unit_seconds_per_column +=
+          row_tiles * kernel.tile_rows * in / weights_per_scale * unpack_cost(type).scaling / lanes_per_second;
     }
     m.shares_vector_units = !is_matrix(*unit) || p.matrix_on_vector_units;
     m.on_matrix_units = is_matrix(*unit);
@@ -237,18 +247,20 @@ OpWork StepEvaluator::matmul_cost(const Compiled& compiled, const StepShape& sha
   cost.shares_vector_units = m->shares_vector_units;
   cost.on_matrix_units = m->on_matrix_units;
   cost.launch = m->launch_seconds;
-  double share = 1;              // of the weights that are touched
-  double per_matrix = columns;   // columns that each touched matrix multiplies
-  double routed = columns;       // columns in all
+  double share = 1;             // of the weights that are touched
+  double per_matrix = columns;  // columns that each touched matrix multiplies
+  double routed = columns;      // columns in all
   if (w.experts > 0) {
-    const double distinct = expected_distinct_experts(static_cast<double>(w.experts), static_cast<double>(w.used), columns);
+    const double distinct =
+        expected_distinct_experts(static_cast<double>(w.experts), static_cast<double>(w.used), columns);
     share = distinct / static_cast<double>(w.experts);
     routed = columns * static_cast<double>(w.used);
     per_matrix = routed / distinct;
   }
   cost.dram = m->weight_seconds * share;
   cost.dram_bytes = m->weight_bytes * share;
-  if (weights_stay_cached_) cost.cache = cost.dram, cost.dram = 0, cost.cache_bytes = cost.dram_bytes, cost.dram_bytes = 0;
+  if (weights_stay_cached_)
+    cost.cache = cost.dram, cost.dram = 0, cost.cache_bytes = cost.dram_bytes, cost.dram_bytes = 0;
   charge_activations(cost, m->activation_bytes_per_column * routed);
   const double passes = std::isinf(m->unpack_every) ? 1 : std::ceil(per_matrix / m->unpack_every);
   cost.dequant = m->unpack_seconds * share * passes;
@@ -269,7 +281,8 @@ double StepEvaluator::cached_cells(double cells, double window) const noexcept {
   const AllocationRules& rules = executor_.stack->allocation;
   const double padding = static_cast<double>(rules.cache_padding);
   cells = padded(cells, padding);
-  if (window > 0 && rules.windowed_cache) cells = std::min(cells, padded(window + static_cast<double>(executor_.ubatch), padding));
+  if (window > 0 && rules.windowed_cache)
+    cells = std::min(cells, padded(window + static_cast<double>(executor_.ubatch), padding));
   return cells;
 }
 
@@ -289,8 +302,9 @@ OpWork StepEvaluator::attention_cost(const Compiled& compiled, const StepShape& 
   cost.corrected_by_kernel = true;
   cost.launch = kernel->launches * kernel_seconds_;
   const double cells = cached_cells(shape.depth + shape.new_tokens, static_cast<double>(a.window));
-  const double kv_bytes = shape.batch * cells *
-                          (static_cast<double>(a.cached_keys) * key_bytes_ + static_cast<double>(a.cached_values) * value_bytes_);
+  const double kv_bytes =
+      shape.batch * cells *
+      (static_cast<double>(a.cached_keys) * key_bytes_ + static_cast<double>(a.cached_values) * value_bytes_);
   cost.dram = kv_bytes * seconds_per_byte_ / kernel->dram_share;
   cost.dram_bytes = kv_bytes;
   const double attended = mean_attended(shape.new_tokens, shape.depth, static_cast<double>(a.window)) * shape.tokens();
@@ -308,7 +322,8 @@ OpWork StepEvaluator::attention_cost(const Compiled& compiled, const StepShape& 
   }
   if (kernel->keeps_scores) {
     constexpr double passes = 4;  // scores written, read and written by softmax, read for the weighted sum
-    charge_activations(cost, passes * executor_.stack->activation_bytes * static_cast<double>(a.heads) * cells * shape.tokens());
+    charge_activations(
+        cost, passes * executor_.stack->activation_bytes * static_cast<double>(a.heads) * cells * shape.tokens());
   }
   cost.apply(attention_factors_[static_cast<std::size_t>(kernel - kernels.data())]);
   return cost;
@@ -333,13 +348,15 @@ OpWork StepEvaluator::linear_attention_cost(const Compiled& compiled, const Step
 }
 
 OpWork StepEvaluator::vector_cost(const Compiled& compiled, const StepShape& shape) const noexcept {
-  const double tokens = compiled.op.group < 0 && compiled.op.kind == OpKind::norm ? shape.batch * shape.outputs : shape.tokens();
+  const double tokens =
+      compiled.op.group < 0 && compiled.op.kind == OpKind::norm ? shape.batch * shape.outputs : shape.tokens();
   OpWork cost;
   cost.kernel = name_of(compiled.op.kind);
   cost.launch = compiled.launch_seconds;
   cost.operations = compiled.op.flops * tokens;
   cost.alu = cost.operations * vector_seconds_per_flop_;
-  charge_activations(cost, static_cast<double>(compiled.op.read + compiled.op.written) * executor_.stack->activation_bytes * tokens);
+  charge_activations(
+      cost, static_cast<double>(compiled.op.read + compiled.op.written) * executor_.stack->activation_bytes * tokens);
   cost.apply(vector_factors_);
   return cost;
 }

@@ -49,11 +49,11 @@ struct StepCost {
   ResourceTimes busy{};   // how long each resource works
   ResourceTimes bound{};  // the step's time, divided by what bounds each operation
   Bytes dram_bytes;
-  Bytes cache_bytes;      // activations, or weights, that stay in a cache between two uses
+  Bytes cache_bytes;  // activations, or weights, that stay in a cache between two uses
   Bytes link_bytes;
-  Flops operations;       // multiplications and additions, padding of tiles not counted
+  Flops operations;         // multiplications and additions, padding of tiles not counted
   Flops matrix_operations;  // those of them that matrix units execute
-  Flops instructions;     // of unpacking
+  Flops instructions;       // of unpacking
 
   [[nodiscard]] Resource bottleneck() const;
   // Share of the step that the resource works.
@@ -76,7 +76,7 @@ struct Executor {
 
 // The work of one operation: how long each resource takes for it by itself.
 struct OpWork {
-  double layers = 1;  // occurrences
+  double layers = 1;                                                         // occurrences
   double dram = 0, matrix = 0, dequant = 0, alu = 0, cache = 0, launch = 0;  // seconds
   double dram_bytes = 0, cache_bytes = 0, operations = 0, instructions = 0;
   bool shares_vector_units = false;  // matrix work runs where vector work does: the times add up

@@ -143,7 +143,7 @@ void add_startup(Fields f, const StartupFigures& s) {
 }
 
 template <class Figure>
-std::optional<Figure> of(const std::optional<PowerOfPhase>& phase, Figure PowerOfPhase::* member) {
+std::optional<Figure> of(const std::optional<PowerOfPhase>& phase, Figure PowerOfPhase::*member) {
   return phase ? std::optional(*phase.*member) : std::nullopt;
 }
 

@@ -236,7 +236,9 @@ std::string energy(const EnergyFigures& e, const Paint& paint) {
 
 std::string dollars(double usd) { return rounded(usd, digits) + " USD"; }
 
-std::string dated(const std::string& price, const std::string& date) { return price + (date.empty() ? "" : " of " + date); }
+std::string dated(const std::string& price, const std::string& date) {
+  return price + (date.empty() ? "" : " of " + date);
+}
 
 std::string price_basis(const CostFigures& c) {
   if (c.rented) return "rent of " + dated(dollars(c.price.usd), c.price.date);
@@ -266,7 +268,8 @@ std::string cost(const CostFigures& c, const Paint& paint) {
 std::string quality(const Quality& q, const Paint& paint) {
   std::string text = "perplexity " + rounded(q.perplexity_ratio, 4) + " times that of the unquantized model";
   if (q.kld) text += ", KLD " + rounded(*q.kld, digits);
-  return labelled("quality", text + "; measured on " + (q.same_model ? "this model" : q.model) + " (" + q.source + ")", paint);
+  return labelled("quality", text + "; measured on " + (q.same_model ? "this model" : q.model) + " (" + q.source + ")",
+                  paint);
 }
 
 std::string evidence(const Evidence& e, const Paint& paint) {

@@ -127,8 +127,9 @@ Json json_of(const ValidationGroup& group) {
 }  // namespace
 
 std::string validation_text(const Validation& v) {
-  std::string text = std::to_string(v.predicted) + " of " + std::to_string(v.rows.size()) +
-                     " rows predicted. Nothing is fitted here; profiles may have been to some of them (--cross holds rows out).\n";
+  std::string text =
+      std::to_string(v.predicted) + " of " + std::to_string(v.rows.size()) +
+      " rows predicted. Nothing is fitted here; profiles may have been to some of them (--cross holds rows out).\n";
   if (!v.metrics.empty()) text += "\n" + table_text(error_table(v));
   if (!v.baselines.empty() && v.predicted > 0)
     text += "The two efficiency baselines are fitted on these rows, on other devices than the row's own.\n";

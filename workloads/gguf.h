@@ -24,7 +24,8 @@ namespace silicast {
 struct GgufArray {
   std::uint32_t element_type = 0;
   std::uint64_t count = 0;
-  std::vector<std::int64_t> integers;  // of numeric arrays up to 4096 elements; longer ones and strings are counted only
+  std::vector<std::int64_t>
+      integers;  // of numeric arrays up to 4096 elements; longer ones and strings are counted only
 };
 
 using GgufValue = std::variant<std::int64_t, std::uint64_t, double, bool, std::string, GgufArray>;
@@ -54,7 +55,8 @@ struct GgufFile {
 GgufFile read_gguf(const std::filesystem::path& path, const TypeTable& types);
 
 // The same on bytes in memory, for tests and fuzzing; `file_size` is the size the whole file would have.
-GgufFile parse_gguf(std::span<const std::byte> header, std::uint64_t file_size, const std::string& name, const TypeTable& types);
+GgufFile parse_gguf(std::span<const std::byte> header, std::uint64_t file_size, const std::string& name,
+                    const TypeTable& types);
 
 // The architecture from the metadata and the tensor shapes, the types from the tensor table.
 Workload workload_of(const GgufFile& file, const std::string& name, std::shared_ptr<const TypeTable> types);

@@ -118,7 +118,7 @@ std::int64_t rows_of(const Tensor& tensor) { return tensor.shape[1] * tensor.sha
 std::optional<TypeId> TypeTable::find(std::string_view name) const {
   const std::string canonical = canonical_name(name);
   for (std::size_t i = 0; i < types_.size(); ++i)
-    if (canonical_name(types_[i].name) == canonical) return static_cast<TypeId>(i);
+    if (canonical_names_[i] == canonical) return static_cast<TypeId>(i);
   return std::nullopt;
 }
 

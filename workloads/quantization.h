@@ -58,6 +58,7 @@ class TypeTable {
 
  private:
   std::vector<TensorType> types_;
+  std::vector<std::string> canonical_names_;  // of each type, for look-ups
 };
 
 enum class QuantFormat { gguf, safetensors, mlx };

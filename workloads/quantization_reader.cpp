@@ -182,6 +182,7 @@ TypeTable::TypeTable(const Section& file) {
     if (find(name)) section.fail("", "the type is listed twice");
     if (const Node* fallback = section.optional("fallback")) fallbacks.emplace_back(types_.size(), fallback);
     types_.push_back(read_type(name, section));
+    canonical_names_.push_back(canonical_name(name));
   }
   if (types_.size() > static_cast<std::size_t>(most_types))
     throw InputError(file.mark(), "", "more types than can be told apart");

@@ -13,8 +13,8 @@ namespace silicast {
 namespace {
 
 constexpr std::array<std::string_view, op_kind_count> op_names{
-    "embedding", "norm", "head_norm", "matmul", "expert_matmul", "bias", "rope", "kv_append", "attention", "convolution",
-    "linear_attention", "gate", "activation", "router", "expert_sum", "add"};
+    "embedding", "norm",        "head_norm",        "matmul", "expert_matmul", "bias",   "rope",       "kv_append",
+    "attention", "convolution", "linear_attention", "gate",   "activation",    "router", "expert_sum", "add"};
 
 // Vector operations per value, counted from the definitions: RMSNorm x*x, sum, scale, weight; RoPE two multiply-adds a
 // value; SiLU exp, add, divide, two multiplies.
@@ -77,7 +77,12 @@ class LayerOps {
 
   // `flops_per_value` counts per value written.
   void vector_op(OpKind kind, std::string_view name, std::int64_t read, std::int64_t written, double flops_per_value) {
-    ops_.push_back({.kind = kind, .name = name, .layers = layers_, .group = group_, .read = read, .written = written,
+    ops_.push_back({.kind = kind,
+                    .name = name,
+                    .layers = layers_,
+                    .group = group_,
+                    .read = read,
+                    .written = written,
                     .flops = flops_per_value * static_cast<double>(written)});
   }
 
@@ -98,13 +103,21 @@ class LayerOps {
     const std::int64_t query = a.heads * a.key_dim;
     const std::int64_t key = a.shared_kv ? 0 : a.kv_heads * a.key_dim;
     const std::int64_t value = a.shared_kv ? 0 : a.kv_heads * a.value_dim;
-    if (a.qk_norm != QkNorm::none) vector_op(OpKind::head_norm, "qk_norm", query + key, query + key, flops_per_norm_value);
+    if (a.qk_norm != QkNorm::none)
+      vector_op(OpKind::head_norm, "qk_norm", query + key, query + key, flops_per_norm_value);
     if (architecture_.positions == Positions::rope)
       vector_op(OpKind::rope, "rope", query + key, query + key, flops_per_rope_value);
     if (!a.shared_kv) vector_op(OpKind::kv_append, "kv_append", key + value, key + value, 0);
-    attention({.heads = a.heads, .kv_heads = a.kv_heads, .key_dim = a.key_dim, .value_dim = a.value_dim,
-               .cached_keys = a.kv_heads * a.key_dim, .cached_values = a.kv_heads * a.value_dim, .window = a.window});
-    if (a.gated) vector_op(OpKind::gate, "attn_gate", 2 * a.heads * a.value_dim, a.heads * a.value_dim, flops_per_activation_value);
+    attention({.heads = a.heads,
+               .kv_heads = a.kv_heads,
+               .key_dim = a.key_dim,
+               .value_dim = a.value_dim,
+               .cached_keys = a.kv_heads * a.key_dim,
+               .cached_values = a.kv_heads * a.value_dim,
+               .window = a.window});
+    if (a.gated)
+      vector_op(OpKind::gate, "attn_gate", 2 * a.heads * a.value_dim, a.heads * a.value_dim,
+                flops_per_activation_value);
     project(TensorRole::attn_output);
   }
 
@@ -137,7 +150,10 @@ class LayerOps {
       type = tensors_.matmul(TensorRole::attn_kv_b).type;
     else
       return;
-    ops_.push_back({.kind = OpKind::matmul, .name = stem(role), .layers = layers_, .group = group_,
+    ops_.push_back({.kind = OpKind::matmul,
+                    .name = stem(role),
+                    .layers = layers_,
+                    .group = group_,
                     .matmul = {.type = type, .in = in, .out = out * heads}});
   }
 
@@ -148,16 +164,21 @@ class LayerOps {
     const std::int64_t keys = a.key_heads * a.key_dim;
     const std::int64_t values = a.value_heads * a.value_dim;
     const std::int64_t channels = 2 * keys + values;
-    vector_op(OpKind::convolution, "ssm_conv1d", channels * a.convolution, channels, 2.0 * static_cast<double>(a.convolution));
+    vector_op(OpKind::convolution, "ssm_conv1d", channels * a.convolution, channels,
+              2.0 * static_cast<double>(a.convolution));
     vector_op(OpKind::head_norm, "qk_norm", 2 * keys, 2 * keys, flops_per_norm_value);
-    ops_.push_back({.kind = OpKind::linear_attention, .name = "linear_attention", .layers = layers_, .group = group_,
+    ops_.push_back({.kind = OpKind::linear_attention,
+                    .name = "linear_attention",
+                    .layers = layers_,
+                    .group = group_,
                     .linear = {a.key_heads, a.value_heads, a.key_dim, a.value_dim}});
     vector_op(OpKind::gate, "ssm_norm", 2 * values, values, flops_per_norm_value + flops_per_activation_value);
     project(TensorRole::ssm_out);
   }
 
   void attention(const AttentionShape& shape) {
-    ops_.push_back({.kind = OpKind::attention, .name = "attention", .layers = layers_, .group = group_, .attention = shape});
+    ops_.push_back(
+        {.kind = OpKind::attention, .name = "attention", .layers = layers_, .group = group_, .attention = shape});
   }
 
   void feed(const DenseFeedForward& f) {
@@ -173,8 +194,9 @@ class LayerOps {
 
   void feed(const ExpertFeedForward& f) {
     project(TensorRole::ffn_gate_inp);
-    vector_op(OpKind::router, "router", f.experts, f.used, flops_per_softmax_value * static_cast<double>(f.experts) /
-                                                              static_cast<double>(std::max<std::int64_t>(f.used, 1)));
+    vector_op(OpKind::router, "router", f.experts, f.used,
+              flops_per_softmax_value * static_cast<double>(f.experts) /
+                  static_cast<double>(std::max<std::int64_t>(f.used, 1)));
     expert(TensorRole::ffn_gate_exps, f);
     expert(TensorRole::ffn_up_exps, f);
     activate("expert_activation", f.activation, f.used * f.intermediate);
@@ -195,7 +217,8 @@ class LayerOps {
     MatmulShape shape = tensors_.matmul(role);
     shape.experts = f.experts;
     shape.used = f.used;
-    ops_.push_back({.kind = OpKind::expert_matmul, .name = stem(role), .layers = layers_, .group = group_, .matmul = shape});
+    ops_.push_back(
+        {.kind = OpKind::expert_matmul, .name = stem(role), .layers = layers_, .group = group_, .matmul = shape});
     if (f.bias) vector_op(OpKind::bias, stem(role), shape.out * f.used, shape.out * f.used, 1);
   }
 
@@ -217,14 +240,18 @@ bool alike(const Workload& w, const LayerTensors& a, const LayerTensors& b) {
   for (std::size_t i = 0; i < a.indices.size(); ++i) {
     const Tensor& x = w.tensors[a.indices[i]];
     const Tensor& y = w.tensors[b.indices[i]];
-    if (x.role != y.role || x.bias != y.bias || x.shape != y.shape || w.types[a.indices[i]] != w.types[b.indices[i]]) return false;
+    if (x.role != y.role || x.bias != y.bias || x.shape != y.shape || w.types[a.indices[i]] != w.types[b.indices[i]])
+      return false;
   }
   return true;
 }
 
 void add_output_ops(std::vector<Op>& ops, const Workload& w, const TensorsByRole& global) {
   const Architecture& a = w.architecture;
-  ops.push_back({.kind = OpKind::norm, .name = "output_norm", .read = a.hidden, .written = a.hidden,
+  ops.push_back({.kind = OpKind::norm,
+                 .name = "output_norm",
+                 .read = a.hidden,
+                 .written = a.hidden,
                  .flops = flops_per_norm_value * static_cast<double>(a.hidden)});
   const TensorRole role = global.has(TensorRole::output) ? TensorRole::output : TensorRole::token_embd;
   if (!global.has(role)) return;
@@ -271,8 +298,8 @@ StepGraph step_graph(const Workload& w) {
   for (std::size_t g = 0; g < graph.groups.size(); ++g) {
     TensorsByRole tensors;
     for (const std::size_t i : layers[representatives[g]].indices) tensors.add(w.tensors[i], w.types[i]);
-    LayerOps(graph.ops, a, tensors, static_cast<int>(graph.groups[g].layers.size()), static_cast<int>(g))(
-        a.kinds[static_cast<std::size_t>(graph.groups[g].kind)]);
+    LayerOps(graph.ops, a, tensors, static_cast<int>(graph.groups[g].layers.size()),
+             static_cast<int>(g))(a.kinds[static_cast<std::size_t>(graph.groups[g].kind)]);
   }
   add_output_ops(graph.ops, w, global);
   return graph;

@@ -15,12 +15,12 @@
 namespace silicast {
 
 enum class OpKind : std::uint8_t {
-  embedding,         // rows of token_embd
-  norm,              // RMS or layer norm over the hidden size
-  head_norm,         // norm of queries and keys
-  matmul,            // activations times a weight matrix
-  expert_matmul,     // the same through the router's choice
-  bias,              // adding a bias vector
+  embedding,      // rows of token_embd
+  norm,           // RMS or layer norm over the hidden size
+  head_norm,      // norm of queries and keys
+  matmul,         // activations times a weight matrix
+  expert_matmul,  // the same through the router's choice
+  bias,           // adding a bias vector
   rope,
   kv_append,         // storing the new keys and values
   attention,         // scores, softmax and weighted values over the cache
@@ -37,11 +37,11 @@ std::string_view name_of(OpKind kind);
 
 struct MatmulShape {
   TypeId type{};
-  std::int64_t in = 0;       // columns of the weight: the length of a dot product
-  std::int64_t out = 0;      // rows of the weight
-  std::int64_t experts = 0;  // 0: dense
-  std::int64_t used = 0;     // experts per token
-  bool outputs_only = false; // only for rows whose logits are wanted
+  std::int64_t in = 0;        // columns of the weight: the length of a dot product
+  std::int64_t out = 0;       // rows of the weight
+  std::int64_t experts = 0;   // 0: dense
+  std::int64_t used = 0;      // experts per token
+  bool outputs_only = false;  // only for rows whose logits are wanted
 
   bool operator==(const MatmulShape&) const = default;
 };
@@ -49,7 +49,7 @@ struct MatmulShape {
 struct AttentionShape {
   std::int64_t heads = 0;
   std::int64_t kv_heads = 0;
-  std::int64_t key_dim = 0;    // as computed: of the latent for MLA
+  std::int64_t key_dim = 0;  // as computed: of the latent for MLA
   std::int64_t value_dim = 0;
   std::int64_t cached_keys = 0;    // values stored per token; 0: an earlier layer's cache is read
   std::int64_t cached_values = 0;  // 0 for MLA, whose value is a view of the key

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Power and energy against measurements by others (tests/accuracy/power.csv; how its roles came about: docs/energy.md).
-// `at own speed` is what a query answers: it has the error of the speed, too. `at measured speed` is the power model's own.
+// `at own speed` is what a query answers: it has the error of the speed, too. `at measured speed` is the power model's
+// own.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -27,22 +28,26 @@ struct Row {
   double watts = 0;
   double predicted = 0;           // at own speed
   double predicted_at_speed = 0;  // at measured speed; 0: not known
-  double joules = 0;  // per token; 0: not measured
+  double joules = 0;              // per token; 0: not measured
   double predicted_joules = 0;
 };
 
 // A Raspberry Pi draws about 10 W beside the card that it feeds; the supply is that of the class (0.9).
 double on_a_pi(double board) { return (board + 10) / 0.9; }
 
-double peak(const Prediction& p, Watts PowerOfPhase::* of) {
+double peak(const Prediction& p, Watts PowerOfPhase::*of) {
   return std::max((*p.power->prefill.*of).value(), (*p.power->decode.*of).value());
 }
 
 Row predicted(const CsvTable& table, const CsvRecord& record) {
   const auto text = [&](std::string_view column) { return record.fields[table.at(column)]; };
   const auto number = [&](std::string_view column) { return std::strtod(text(column).c_str(), nullptr); };
-  Row row{.id = text("id"), .role = text("role"), .boundary = text("boundary"), .device = text("device"),
-          .watts = number("watts"), .joules = number("joules_per_token")};
+  Row row{.id = text("id"),
+          .role = text("role"),
+          .boundary = text("boundary"),
+          .device = text("device"),
+          .watts = number("watts"),
+          .joules = number("joules_per_token")};
   Query query{.model = text("model"), .quant = text("quant"), .device = text("device"), .stack = text("stack")};
   query.gen = static_cast<std::int64_t>(number("gen"));
   query.depth = static_cast<std::int64_t>(number("depth"));
@@ -93,7 +98,9 @@ std::vector<double> errors(std::string_view role, double (*ratio)(const Row&)) {
 }
 
 TEST(EnergyAccuracy, PrintsEachDevice) {
-  struct Group { std::vector<double> own, at_speed; };
+  struct Group {
+    std::vector<double> own, at_speed;
+  };
   std::map<std::string, Group> groups;
   for (const Row& row : rows()) {
     Group& group = groups[row.role + ", " + row.boundary + ", " + row.device];
@@ -124,13 +131,16 @@ TEST(EnergyAccuracy, HeldOutDevicesAreWithinAFifthAtTheMedian) {
   EXPECT_LT(median(held), 0.20);
 }
 
-// A power limit lowers the clock: RTX PRO 6000 Blackwell Workstation, Llama 2 7B Q4_0, llama.cpp b6413, tokens per second
-// of pp512 and tg128 by limit (notes on that card of 2025-09; rows m052905 to m052920 of the collected measurements).
-// No figure of this card was fitted.
+// A power limit lowers the clock: RTX PRO 6000 Blackwell Workstation, Llama 2 7B Q4_0, llama.cpp b6413, tokens per
+// second of pp512 and tg128 by limit (notes on that card of 2025-09; rows m052905 to m052920 of the collected
+// measurements). No figure of this card was fitted.
 TEST(EnergyAccuracy, PowerLimitsSlowDownAsMeasured) {
-  struct Step { double watts, prefill, decode; };
-  constexpr std::array steps{Step{600, 16634, 278.95}, Step{500, 16496, 279.0}, Step{450, 16060, 279.04}, Step{400, 15225, 279.04},
-                             Step{350, 14119, 274.81}, Step{300, 12802, 260.42}, Step{250, 10620, 236.88}, Step{200, 9115, 189.82}};
+  struct Step {
+    double watts, prefill, decode;
+  };
+  constexpr std::array steps{Step{600, 16634, 278.95}, Step{500, 16496, 279.0},  Step{450, 16060, 279.04},
+                             Step{400, 15225, 279.04}, Step{350, 14119, 274.81}, Step{300, 12802, 260.42},
+                             Step{250, 10620, 236.88}, Step{200, 9115, 189.82}};
   const auto speeds = [](double watts) {
     Query q{.model = "llama-2-7b", .quant = "Q4_0", .device = "rtx-pro-6000-blackwell"};
     q.power_limit = Watts(watts);

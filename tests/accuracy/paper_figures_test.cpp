@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The printed figures of arXiv:2605.00519 (Javat and Kazakov, "Silicon Showdown") beside silicast's, row by row, with what
-// the paper leaves open stated as the row's assumption. Rows that are not met yet are listed with the reason, and the
-// test fails when such a row comes to be met: then it is to be held. Prompts of 496 tokens, 256 generated.
+// The printed figures of arXiv:2605.00519 (Javat and Kazakov, "Silicon Showdown") beside silicast's, row by row, with
+// what the paper leaves open stated as the row's assumption. Rows that are not met yet are listed with the reason, and
+// the test fails when such a row comes to be met: then it is to be held. Prompts of 496 tokens, 256 generated.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -66,11 +66,13 @@ const Query small_5090 = query("qwen2.5-1.5b", "BF16", "rtx-5090", "tensorrt-llm
 const Query small_m3 = query("qwen2.5-1.5b", "BF16", "m3-ultra-60", "mlx");
 
 constexpr const char* no_die_penalty =
-    "mixtures of experts run 1.4 to 1.6 times slower on the M3 Ultra than on the M4 Pro relative to their bandwidths; no cost of "
+    "mixtures of experts run 1.4 to 1.6 times slower on the M3 Ultra than on the M4 Pro relative to their bandwidths; "
+    "no cost of "
     "two dies for scattered reads is modelled";
 
 constexpr const char* faster_in_the_record =
-    "other sources' runs of MLX on M3 Ultra and M4, to which its profile is fitted, are 15 to 30 % faster than the paper's; the "
+    "other sources' runs of MLX on M3 Ultra and M4, to which its profile is fitted, are 15 to 30 % faster than the "
+    "paper's; the "
     "uncalibrated model is within 4 %";
 
 const std::vector<Row>& rows() {
@@ -78,15 +80,18 @@ const std::vector<Row>& rows() {
       {"5090, 70B IQ3_XXS resident, tok/s", 46.5, [] { return decode(dense_resident); }, 0.15, "", ""},
       {"5090, 70B Q4_K_M 25 % on the host, tok/s", 2.3, [] { return decode(dense_offloaded); }, 0.65,
        "host not stated: DDR4-3200, two channels, 0.8 of 51.2 GB/s; 2.3 tok/s needs 26 GB/s", ""},
-      {"offload cliff, dense: offloaded over resident", 0.049, [] { return decode(dense_offloaded) / decode(dense_resident); }, 0.65,
+      {"offload cliff, dense: offloaded over resident", 0.049,
+       [] { return decode(dense_offloaded) / decode(dense_resident); }, 0.65,
        "as above; the text says 'over 90 %' lost", ""},
       {"M3 Ultra, 70B MLX 4-bit, tok/s", 13.1, [] { return decode(m3_dense); }, 0.15, "", faster_in_the_record},
       {"M4 Pro, 70B MLX 4-bit, tok/s", 5.1, [] { return decode(m4_dense); }, 0.15, "", faster_in_the_record},
       {"dense scaling, M3 Ultra over M4 Pro", 2.57, [] { return decode(m3_dense) / decode(m4_dense); }, 0.1, "", ""},
       {"M4 Pro, GLM-4.7-Flash MLX 4-bit, tok/s", 53.6, [] { return decode(m4_glm); }, 0.15, "", faster_in_the_record},
       {"M4 Pro, Qwen3-Next-80B MLX 4-bit, tok/s", 52.3, [] { return decode(m4_next); }, 0.15, "", faster_in_the_record},
-      {"MoE inversion, GLM: M3 Ultra over M4 Pro", 1.03, [] { return decode(m3_glm) / decode(m4_glm); }, 0.15, "", no_die_penalty},
-      {"MoE inversion, Qwen3-Next: M3 Ultra over M4 Pro", 0.94, [] { return decode(m3_next) / decode(m4_next); }, 0.15, "", no_die_penalty},
+      {"MoE inversion, GLM: M3 Ultra over M4 Pro", 1.03, [] { return decode(m3_glm) / decode(m4_glm); }, 0.15, "",
+       no_die_penalty},
+      {"MoE inversion, Qwen3-Next: M3 Ultra over M4 Pro", 0.94, [] { return decode(m3_next) / decode(m4_next); }, 0.15,
+       "", no_die_penalty},
       {"5090, Qwen3-8B BF16 llama.cpp, tok/s", 92.2, [] { return decode(bf16); }, 0.15, "", ""},
       {"NVFP4 over BF16, TensorRT-LLM PyTorch", 1.64, [] { return decode(nvfp4) / decode(bf16); }, 0.15,
        "the stack's NVFP4 bandwidth share was worked back from this cell", ""},
@@ -95,7 +100,8 @@ const std::vector<Row>& rows() {
       {"5090, Qwen3-8B BF16 llama.cpp, TTFT s", 0.044, [] { return ttft(bf16); }, 0.25, "", ""},
       {"5090, Qwen3-8B NVFP4 PyTorch, TTFT s", 0.0322, [] { return ttft(nvfp4); }, 0.45, "16-bit activations", ""},
       {"5090 over M3 Ultra, Qwen2.5-1.5B 16 bit", 1.71, [] { return decode(small_5090) / decode(small_m3); }, 0.2, "",
-       "TensorRT-LLM on small models is predicted 1.5 times too fast: host overheads of its PyTorch back end are not known"},
+       "TensorRT-LLM on small models is predicted 1.5 times too fast: host overheads of its PyTorch back end are not "
+       "known"},
   };
   return table;
 }
@@ -105,7 +111,8 @@ TEST(SiliconShowdown, FiguresOfThePaper) {
   for (const Row& row : rows()) {
     const double value = row.silicast();
     const bool met = std::abs(value / row.paper - 1) <= row.tolerance;
-    std::printf("%-52s %9.4g %9.4g  %s%s%s\n", row.what, row.paper, value, met ? "met" : "not met", *row.assumption != 0 ? "; " : "", row.assumption);
+    std::printf("%-52s %9.4g %9.4g  %s%s%s\n", row.what, row.paper, value, met ? "met" : "not met",
+                *row.assumption != 0 ? "; " : "", row.assumption);
     if (*row.open == 0)
       EXPECT_TRUE(met) << row.what << ": paper " << row.paper << ", silicast " << value;
     else

@@ -31,21 +31,23 @@ class VramWall : public testing::TestWithParam<FitRow> {};
 
 TEST_P(VramWall, IsWhereThePaperFoundIt) {
   const FitRow& row = GetParam();
-  const Prediction p = predict({.model = row.model, .quant = row.quant, .device = row.device, .memory = row.memory, .prompt = 496, .gen = 256},
-                               database());
+  const Prediction p = predict(
+      {.model = row.model, .quant = row.quant, .device = row.device, .memory = row.memory, .prompt = 496, .gen = 256},
+      database());
   EXPECT_EQ(p.feasible, row.fits) << row.model << " " << row.quant << " on " << row.device << ": " << p.limiting;
 }
 
-INSTANTIATE_TEST_SUITE_P(Paper, VramWall, testing::Values(FitRow{"llama-3.3-70b", "Q4_K_M", "rtx-5090", 32_GiB, false},
-                                                          FitRow{"llama-3.3-70b", "IQ3_XXS", "rtx-5090", 32_GiB, true},
-                                                          FitRow{"qwen3-next-80b-a3b", "Q4_K_M", "rtx-5090", 32_GiB, false},
-                                                          FitRow{"qwen3-next-80b-a3b", "Q2_K", "rtx-5090", 32_GiB, true},
-                                                          FitRow{"llama-3.3-70b", "MLX-4bit", "m2-max-38", 32_GiB, false},
-                                                          FitRow{"qwen3-next-80b-a3b", "MLX-4bit", "m2-max-38", 32_GiB, false},
-                                                          FitRow{"llama-3.3-70b", "MLX-4bit", "m4-pro-20", 64_GiB, true},
-                                                          FitRow{"qwen3-next-80b-a3b", "MLX-4bit", "m4-pro-20", 64_GiB, true},
-                                                          FitRow{"llama-3.3-70b", "MLX-4bit", "m3-ultra-60", 96_GiB, true},
-                                                          FitRow{"qwen3-next-80b-a3b", "MLX-4bit", "m3-ultra-60", 96_GiB, true}));
+INSTANTIATE_TEST_SUITE_P(Paper, VramWall,
+                         testing::Values(FitRow{"llama-3.3-70b", "Q4_K_M", "rtx-5090", 32_GiB, false},
+                                         FitRow{"llama-3.3-70b", "IQ3_XXS", "rtx-5090", 32_GiB, true},
+                                         FitRow{"qwen3-next-80b-a3b", "Q4_K_M", "rtx-5090", 32_GiB, false},
+                                         FitRow{"qwen3-next-80b-a3b", "Q2_K", "rtx-5090", 32_GiB, true},
+                                         FitRow{"llama-3.3-70b", "MLX-4bit", "m2-max-38", 32_GiB, false},
+                                         FitRow{"qwen3-next-80b-a3b", "MLX-4bit", "m2-max-38", 32_GiB, false},
+                                         FitRow{"llama-3.3-70b", "MLX-4bit", "m4-pro-20", 64_GiB, true},
+                                         FitRow{"qwen3-next-80b-a3b", "MLX-4bit", "m4-pro-20", 64_GiB, true},
+                                         FitRow{"llama-3.3-70b", "MLX-4bit", "m3-ultra-60", 96_GiB, true},
+                                         FitRow{"qwen3-next-80b-a3b", "MLX-4bit", "m3-ultra-60", 96_GiB, true}));
 
 TEST(UnifiedMemory, HoldsWhatTwoA6000DoNot) {
   // 405B at about 2.8 bits fits the default share of a 192 GB M2 Ultra; 236B at Q8_0 (250 GB) does not.
@@ -71,8 +73,12 @@ double kernel_seconds(const char* type, double columns) {
   static const auto device = database().device("m2-ultra-76");
   static const auto stack = database().stack("llama.cpp-metal");
   const TypeId f16 = workload.type_table->at("F16");
-  const StepEvaluator evaluator(graph, workload, {.processor = *device->gpu, .dram_bandwidth = device->memory.achievable_bandwidth,
-                                                  .stack = stack.get(), .key_type = f16, .value_type = f16});
+  const StepEvaluator evaluator(graph, workload,
+                                {.processor = *device->gpu,
+                                 .dram_bandwidth = device->memory.achievable_bandwidth,
+                                 .stack = stack.get(),
+                                 .key_type = f16,
+                                 .value_type = f16});
   return evaluator.per_op({.batch = columns}).front().cost.seconds.value();
 }
 
@@ -85,22 +91,28 @@ struct Ordering {
 class KernelOrder : public testing::TestWithParam<Ordering> {};
 
 TEST_P(KernelOrder, OfOneColumnOnM2Ultra) {
-  EXPECT_LT(kernel_seconds(GetParam().faster, 1), kernel_seconds(GetParam().slower, 1)) << GetParam().faster << " before " << GetParam().slower;
+  EXPECT_LT(kernel_seconds(GetParam().faster, 1), kernel_seconds(GetParam().slower, 1))
+      << GetParam().faster << " before " << GetParam().slower;
 }
 
 // Claims 13, 16, 17: fewer bits are not faster; IQ slower than K at equal bits; odd widths penalised.
 INSTANTIATE_TEST_SUITE_P(FewerBitsAreNotFaster, KernelOrder,
-                         testing::Values(Ordering{"Q4_0", "Q2_K"}, Ordering{"Q4_0", "Q4_K"}, Ordering{"Q4_0", "Q3_K"}, Ordering{"Q4_0", "IQ3_XXS"},
-                                         Ordering{"Q4_0", "IQ1_S"}, Ordering{"Q8_0", "Q3_K"}, Ordering{"Q8_0", "Q5_K"}, Ordering{"Q8_0", "Q6_K"},
-                                         Ordering{"Q8_0", "IQ1_S"}, Ordering{"Q8_0", "IQ2_S"}, Ordering{"Q8_0", "IQ3_S"}));
+                         testing::Values(Ordering{"Q4_0", "Q2_K"}, Ordering{"Q4_0", "Q4_K"}, Ordering{"Q4_0", "Q3_K"},
+                                         Ordering{"Q4_0", "IQ3_XXS"}, Ordering{"Q4_0", "IQ1_S"},
+                                         Ordering{"Q8_0", "Q3_K"}, Ordering{"Q8_0", "Q5_K"}, Ordering{"Q8_0", "Q6_K"},
+                                         Ordering{"Q8_0", "IQ1_S"}, Ordering{"Q8_0", "IQ2_S"},
+                                         Ordering{"Q8_0", "IQ3_S"}));
 INSTANTIATE_TEST_SUITE_P(CodebooksAreSlowerThanK, KernelOrder,
-                         testing::Values(Ordering{"Q3_K", "IQ3_S"}, Ordering{"Q4_K", "IQ4_XS"}, Ordering{"Q2_K", "IQ2_S"}));
+                         testing::Values(Ordering{"Q3_K", "IQ3_S"}, Ordering{"Q4_K", "IQ4_XS"},
+                                         Ordering{"Q2_K", "IQ2_S"}));
 INSTANTIATE_TEST_SUITE_P(OddWidthsArePenalised, KernelOrder,
-                         testing::Values(Ordering{"Q4_K", "Q5_K"}, Ordering{"Q2_K", "Q3_K"}, Ordering{"Q4_K", "Q3_K"}, Ordering{"Q4_0", "Q5_0"}));
+                         testing::Values(Ordering{"Q4_K", "Q5_K"}, Ordering{"Q2_K", "Q3_K"}, Ordering{"Q4_K", "Q3_K"},
+                                         Ordering{"Q4_0", "Q5_0"}));
 // Claim 19: at 512 columns the higher precision wins.
 TEST(KernelOrder, PrefillFavoursHigherPrecision) {
   const double f16 = kernel_seconds("F16", 512);
-  for (const char* type : {"Q4_0", "Q8_0", "Q4_K", "Q5_K", "Q6_K", "Q3_K", "IQ4_XS", "IQ2_XXS"}) EXPECT_LT(f16, kernel_seconds(type, 512)) << type;
+  for (const char* type : {"Q4_0", "Q8_0", "Q4_K", "Q5_K", "Q6_K", "Q3_K", "IQ4_XS", "IQ2_XXS"})
+    EXPECT_LT(f16, kernel_seconds(type, 512)) << type;
   EXPECT_LT(kernel_seconds("Q4_0", 512), kernel_seconds("Q5_K", 512));
   EXPECT_LT(kernel_seconds("Q4_0", 512), kernel_seconds("Q6_K", 512));
 }
@@ -117,7 +129,8 @@ TEST(KernelBound, FlipsWithFewerBitsOnM2Ultra) {
   };
   EXPECT_EQ(decode_bound("F16"), Resource::dram);
   EXPECT_EQ(decode_bound("Q8_0"), Resource::dram);
-  for (const char* quant : {"Q3_K_S", "IQ1_S", "IQ2_XXS", "IQ2_S", "IQ3_XXS", "IQ3_S"}) EXPECT_EQ(decode_bound(quant), Resource::dequant) << quant;
+  for (const char* quant : {"Q3_K_S", "IQ1_S", "IQ2_XXS", "IQ2_S", "IQ3_XXS", "IQ3_S"})
+    EXPECT_EQ(decode_bound(quant), Resource::dequant) << quant;
 }
 
 // ---- Whole models
@@ -129,14 +142,16 @@ double decode_rate(const char* model, const char* quant, const char* device) {
 }
 
 double prefill_rate(const char* model, const char* quant, const char* device, std::int64_t prompt) {
-  const Prediction p = predict({.model = model, .quant = quant, .device = device, .prompt = prompt, .gen = 1}, database());
+  const Prediction p =
+      predict({.model = model, .quant = quant, .device = device, .prompt = prompt, .gen = 1}, database());
   EXPECT_TRUE(p.prefill) << p.limiting;
   return p.prefill ? p.prefill->tokens_per_second.value : 0;
 }
 
 // Claim 14: M4 Max, 27B: IQ2_XXS reads 2.4 times fewer bytes than Q4_K and gains 1.11 times.
 TEST(WholeModel, FlatTailBelowFourBitsOnMSeries) {
-  const double gain = decode_rate("qwen3.8-27b", "IQ2_XXS", "m4-max-40") / decode_rate("qwen3.8-27b", "Q4_K_M", "m4-max-40");
+  const double gain =
+      decode_rate("qwen3.8-27b", "IQ2_XXS", "m4-max-40") / decode_rate("qwen3.8-27b", "Q4_K_M", "m4-max-40");
   EXPECT_LT(gain, 1.5);
   EXPECT_LE(decode_rate("qwen3.8-27b", "IQ2_XXS", "m4-max-40"), 1.02 * decode_rate("qwen3.8-27b", "Q2_K", "m4-max-40"));
   // M1 Max: Q3_K_M slower than IQ4_NL and Q4_1, which are larger (llama.cpp issue 27525).
@@ -151,14 +166,20 @@ TEST(WholeModel, FewerBitsAreFasterOnNvidia) {
   EXPECT_GT(decode_rate("llama-3-8b", "Q4_K_M", "rtx-a6000"), decode_rate("llama-3-8b", "Q8_0", "rtx-a6000"));
 }
 
-// Claims 19 and 20: prefill on M2 Ultra F16 > Q4_0 > Q4_K_M > Q6_K (llama.cpp PR 3084); a card that holds the model is faster.
+// Claims 19 and 20: prefill on M2 Ultra F16 > Q4_0 > Q4_K_M > Q6_K (llama.cpp PR 3084); a card that holds the model is
+// faster.
 TEST(WholeModel, PrefillOrderAndTheCardThatFits) {
-  EXPECT_GT(prefill_rate("llama-2-7b", "F16", "m2-ultra-76", 512), prefill_rate("llama-2-7b", "Q4_0", "m2-ultra-76", 512));
-  EXPECT_GT(prefill_rate("llama-2-7b", "Q4_0", "m2-ultra-76", 512), prefill_rate("llama-2-7b", "Q4_K_M", "m2-ultra-76", 512));
-  EXPECT_GT(prefill_rate("llama-2-7b", "Q4_K_M", "m2-ultra-76", 512), prefill_rate("llama-2-7b", "Q6_K", "m2-ultra-76", 512));
-  EXPECT_GT(prefill_rate("llama-3-8b", "F16", "rtx-a6000", 1024), prefill_rate("llama-3-8b", "Q4_K_M", "rtx-a6000", 1024));
+  EXPECT_GT(prefill_rate("llama-2-7b", "F16", "m2-ultra-76", 512),
+            prefill_rate("llama-2-7b", "Q4_0", "m2-ultra-76", 512));
+  EXPECT_GT(prefill_rate("llama-2-7b", "Q4_0", "m2-ultra-76", 512),
+            prefill_rate("llama-2-7b", "Q4_K_M", "m2-ultra-76", 512));
+  EXPECT_GT(prefill_rate("llama-2-7b", "Q4_K_M", "m2-ultra-76", 512),
+            prefill_rate("llama-2-7b", "Q6_K", "m2-ultra-76", 512));
+  EXPECT_GT(prefill_rate("llama-3-8b", "F16", "rtx-a6000", 1024),
+            prefill_rate("llama-3-8b", "Q4_K_M", "rtx-a6000", 1024));
   EXPECT_GT(decode_rate("llama-3-8b", "Q4_K_M", "rtx-a6000"), decode_rate("llama-3-8b", "Q4_K_M", "m2-ultra-76"));
-  EXPECT_GT(prefill_rate("llama-3-8b", "Q4_K_M", "rtx-a6000", 1024), 2 * prefill_rate("llama-3-8b", "Q4_K_M", "m2-ultra-76", 1024));
+  EXPECT_GT(prefill_rate("llama-3-8b", "Q4_K_M", "rtx-a6000", 1024),
+            2 * prefill_rate("llama-3-8b", "Q4_K_M", "m2-ultra-76", 1024));
 }
 
 }  // namespace

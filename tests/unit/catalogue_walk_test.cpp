@@ -32,7 +32,8 @@ void expect_an_answer(const Query& q) {
   if (!p.feasible) return;
   ASSERT_TRUE(p.prefill && p.decode && p.ttft && p.tpot && p.e2e_latency) << what;
   EXPECT_TRUE(positive(p.prefill->seconds.value()) && positive(p.decode->seconds.value())) << what;
-  EXPECT_TRUE(positive(p.ttft->p10) && positive(p.e2e_latency->p90) && positive(p.output_token_throughput->value)) << what;
+  EXPECT_TRUE(positive(p.ttft->p10) && positive(p.e2e_latency->p90) && positive(p.output_token_throughput->value))
+      << what;
 }
 
 TEST(Catalogue, EveryDeviceWithEveryModelHasAnAnswer) {
@@ -41,7 +42,8 @@ TEST(Catalogue, EveryDeviceWithEveryModelHasAnAnswer) {
   ASSERT_GT(models.size(), 100U);
   ASSERT_GT(devices.size(), 100U);
   for (const auto& device : devices)
-    for (const auto& model : models) expect_an_answer({.model = model, .quant = "Q4_K_M", .device = device, .prompt = 100, .gen = 16});
+    for (const auto& model : models)
+      expect_an_answer({.model = model, .quant = "Q4_K_M", .device = device, .prompt = 100, .gen = 16});
 }
 
 TEST(Catalogue, EverySchemeRunsOnAStackThatReadsIt) {
@@ -58,11 +60,15 @@ TEST(Catalogue, EverySchemeRunsOnAStackThatReadsIt) {
 TEST(Catalogue, EveryStackPredictsOnSomeDevice) {
   for (const auto& stack : ids(database().stacks())) {
     int answered = 0;
-    for (const char* device : {"m3-ultra-80", "rtx-4090", "h100-sxm", "mi300x", "rx-7900-xtx", "arc-b580", "ryzen-9-7950x"}) {
+    for (const char* device :
+         {"m3-ultra-80", "rtx-4090", "h100-sxm", "mi300x", "rx-7900-xtx", "arc-b580", "ryzen-9-7950x"}) {
       const auto formats = database().stack(stack)->formats;
-      const char* quant = formats.front() == QuantFormat::gguf ? "Q4_K_M" : formats.front() == QuantFormat::mlx ? "MLX-4bit" : "BF16";
+      const char* quant = formats.front() == QuantFormat::gguf  ? "Q4_K_M"
+                          : formats.front() == QuantFormat::mlx ? "MLX-4bit"
+                                                                : "BF16";
       try {
-        expect_an_answer({.model = "llama-3.2-1b", .quant = quant, .device = device, .stack = stack, .prompt = 100, .gen = 16});
+        expect_an_answer(
+            {.model = "llama-3.2-1b", .quant = quant, .device = device, .stack = stack, .prompt = 100, .gen = 16});
         ++answered;
       } catch (const RefusedError&) {
       }

@@ -5,8 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
-#include "model/prices.h"
 #include "model/prediction.h"
+#include "model/prices.h"
 
 namespace silicast {
 namespace {
@@ -29,7 +29,8 @@ TEST(Economics, ThePapersMetricIsTwoYearsAtFullUse) {
   // $/Mtok = (price / (2 y x 8760 h)) / (TPS x 3600) x 1e6 (arXiv 2508.08531); 4650 USD at 14.6 tok/s: 5.05.
   CostInputs inputs{.purchase = usd(4650)};
   inputs.decode = PhaseUse{.seconds = Seconds(128 / 14.6), .tokens = 128};
-  EXPECT_NEAR(*cost_of(inputs, {.lifetime_years = 2})->usd_per_million_output_tokens, 4650 / (2 * 8760.0) / (14.6 * 3600) * 1e6, 1e-9);
+  EXPECT_NEAR(*cost_of(inputs, {.lifetime_years = 2})->usd_per_million_output_tokens,
+              4650 / (2 * 8760.0) / (14.6 * 3600) * 1e6, 1e-9);
 }
 
 TEST(Economics, ElectricityOfEachPhase) {
@@ -82,9 +83,10 @@ TEST(Economics, NoPriceIsNoCost) {
 }
 
 TEST(Economics, RefusesWhatIsNotAPrice) {
-  for (const CostQuestion& wrong : {CostQuestion{.price = 0}, CostQuestion{.price = -1}, CostQuestion{.rent = -2}, CostQuestion{.electricity = 0},
-                                    CostQuestion{.lifetime_years = 0}, CostQuestion{.duty = 1.5}, CostQuestion{.pue = 0.9},
-                                    CostQuestion{.api_price_in = -1}, CostQuestion{.price = 1, .rent = 1}})
+  for (const CostQuestion& wrong :
+       {CostQuestion{.price = 0}, CostQuestion{.price = -1}, CostQuestion{.rent = -2}, CostQuestion{.electricity = 0},
+        CostQuestion{.lifetime_years = 0}, CostQuestion{.duty = 1.5}, CostQuestion{.pue = 0.9},
+        CostQuestion{.api_price_in = -1}, CostQuestion{.price = 1, .rent = 1}})
     EXPECT_THROW(check(wrong), UsageError);
   EXPECT_NO_THROW(check({}));
 }

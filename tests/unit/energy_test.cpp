@@ -12,8 +12,12 @@ namespace silicast {
 namespace {
 
 PowerModel model() {
-  return {.base = Watts(100), .per_dram_byte = JoulesPerByte(200e-12), .per_link_byte = JoulesPerByte(50e-12),
-          .per_matrix_operation = JoulesPerFlop(2e-12), .per_vector_operation = JoulesPerFlop(5e-12), .per_instruction = JoulesPerFlop(20e-12)};
+  return {.base = Watts(100),
+          .per_dram_byte = JoulesPerByte(200e-12),
+          .per_link_byte = JoulesPerByte(50e-12),
+          .per_matrix_operation = JoulesPerFlop(2e-12),
+          .per_vector_operation = JoulesPerFlop(5e-12),
+          .per_instruction = JoulesPerFlop(20e-12)};
 }
 
 StepCost second_of_work() {
@@ -28,7 +32,8 @@ StepCost second_of_work() {
 }
 
 TEST(Energy, AddsUpWhatIsDone) {
-  // 100 W; 500 GB/s at 200 pJ, 100 W; 10 GB/s at 50 pJ, 0.5 W; 10 T at 2 pJ, 20 W; 2 T at 5 pJ, 10 W; 3 T at 20 pJ, 60 W.
+  // 100 W; 500 GB/s at 200 pJ, 100 W; 10 GB/s at 50 pJ, 0.5 W; 10 T at 2 pJ, 20 W; 2 T at 5 pJ, 10 W; 3 T at 20 pJ, 60
+  // W.
   const PhasePower p = phase_power(model(), second_of_work(), 1, std::nullopt);
   EXPECT_NEAR(p.watts.value(), 290.5, 1e-9);
   EXPECT_EQ(p.clock, 1);
@@ -83,8 +88,10 @@ TEST(Energy, JoulesAreWattsTimesSeconds) {
     q.concurrency = 2;
     const Prediction p = predict(q, database());
     ASSERT_TRUE(p.energy && p.power) << device;
-    EXPECT_NEAR(p.energy->per_output_token->value() * 2, (p.power->decode->watts * p.decode->seconds).value(), 1e-9) << device;
-    EXPECT_NEAR(p.energy->per_input_token->value() * 1024, (p.power->prefill->watts * p.prefill->seconds).value(), 1e-9) << device;
+    EXPECT_NEAR(p.energy->per_output_token->value() * 2, (p.power->decode->watts * p.decode->seconds).value(), 1e-9)
+        << device;
+    EXPECT_NEAR(p.energy->per_input_token->value() * 1024, (p.power->prefill->watts * p.prefill->seconds).value(), 1e-9)
+        << device;
     EXPECT_GT(p.power->decode->wall, p.power->decode->watts) << device;
   }
 }

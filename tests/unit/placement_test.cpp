@@ -31,7 +31,9 @@ Bytes weights(const Prediction& p) {
 
 TEST(Placement, CountsLayersAsLlamaCppDoes) {
   // 33 = everything; 32 leaves block 0 on the host; 1 leaves all blocks there; 0 the output as well.
-  const auto placement = [](std::int64_t n) { return compile(offloaded("llama-3.1-8b", "rtx-4090", Offload::Layers::count, n), database()).placement; };
+  const auto placement = [](std::int64_t n) {
+    return compile(offloaded("llama-3.1-8b", "rtx-4090", Offload::Layers::count, n), database()).placement;
+  };
   EXPECT_FALSE(placement(33).uses_host());
   EXPECT_EQ(placement(32).host_layers, 1);
   EXPECT_EQ(placement(1).host_layers, 32);
@@ -43,9 +45,13 @@ TEST(Placement, CountsLayersAsLlamaCppDoes) {
 TEST(Placement, LosesAndDoublesNoWeight) {
   const Prediction all = predict({.model = "llama-3.1-8b", .quant = "Q4_K_M", .device = "rtx-4090"}, database());
   for (const std::int64_t n : {0, 1, 7, 20, 32})
-    EXPECT_EQ(weights(predict(offloaded("llama-3.1-8b", "rtx-4090", Offload::Layers::count, n), database())), weights(all)) << n;
+    EXPECT_EQ(weights(predict(offloaded("llama-3.1-8b", "rtx-4090", Offload::Layers::count, n), database())),
+              weights(all))
+        << n;
   for (const char* device : {"rtx-4090x2", "rtx-4090x3", "rtx-4090x8"})
-    EXPECT_EQ(weights(predict({.model = "llama-3.1-8b", .quant = "Q4_K_M", .device = device}, database())), weights(all)) << device;
+    EXPECT_EQ(weights(predict({.model = "llama-3.1-8b", .quant = "Q4_K_M", .device = device}, database())),
+              weights(all))
+        << device;
 }
 
 TEST(Placement, DecodeSlowsDownWithEveryLayerOnTheHost) {
@@ -100,7 +106,8 @@ TEST(Placement, AutomaticFillsTheGpuAndNoMore) {
   q.offload.gpu_layers += 1;
   EXPECT_FALSE(predict(q, database()).feasible);
   // Nothing to move: everything stays on the device.
-  EXPECT_FALSE(compile(offloaded("llama-3.1-8b", "rtx-5090", Offload::Layers::automatic), database()).placement.uses_host());
+  EXPECT_FALSE(
+      compile(offloaded("llama-3.1-8b", "rtx-5090", Offload::Layers::automatic), database()).placement.uses_host());
 }
 
 TEST(Placement, ExpertsOnTheHostBeatWholeLayers) {
@@ -126,7 +133,8 @@ TEST(Placement, LayerSplitGivesCapacityNotDecodeSpeed) {
 
 TEST(Placement, PrefillPipelinesOverDevices) {
   const auto prefill = [](const char* device) {
-    return predict({.model = "llama-3.1-8b", .quant = "Q4_K_M", .device = device, .prompt = 16384}, database()).prefill->seconds.value();
+    return predict({.model = "llama-3.1-8b", .quant = "Q4_K_M", .device = device, .prompt = 16384}, database())
+        .prefill->seconds.value();
   };
   const double one = prefill("rtx-a6000");
   const double two = prefill("rtx-a6000x2");
@@ -160,9 +168,9 @@ TEST(Placement, SaysWhatIsMissing) {
     change(q);
     EXPECT_THROW(static_cast<void>(compile(q, database())), UsageError);
   };
-  refused([](Query& q) { q.offload = {.layers = Offload::Layers::automatic}; });               // no host
-  refused([](Query& q) { q.device = "m2-ultra-76", q.host = "desktop-ddr5-6000"; });            // a whole machine
-  refused([](Query& q) { q.device = "rtx-4090x2", q.interconnect = "nvlink"; });                // has none
+  refused([](Query& q) { q.offload = {.layers = Offload::Layers::automatic}; });      // no host
+  refused([](Query& q) { q.device = "m2-ultra-76", q.host = "desktop-ddr5-6000"; });  // a whole machine
+  refused([](Query& q) { q.device = "rtx-4090x2", q.interconnect = "nvlink"; });      // has none
   refused([](Query& q) { q.device = "rtx-4090x0"; });
   Query q{.model = "llama-3.1-8b", .quant = "FP8", .device = "rtx-4090"};
   q.host = "desktop-ddr5-6000";

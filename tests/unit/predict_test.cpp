@@ -15,7 +15,9 @@ const Database& database() {
   return instance;
 }
 
-Query base_query() { return {.model = "llama-3.1-8b", .quant = "Q4_K_M", .device = "rtx-4090", .prompt = 512, .gen = 128}; }
+Query base_query() {
+  return {.model = "llama-3.1-8b", .quant = "Q4_K_M", .device = "rtx-4090", .prompt = 512, .gen = 128};
+}
 
 double decode_seconds(Query q) {
   const Prediction p = predict(q, database());
@@ -37,7 +39,8 @@ TEST(Predict, DecodeIsNeverFasterThanTheMemoryAllows) {
       const Prediction p = predict(q, database());
       ASSERT_TRUE(p.decode) << device << quant << p.limiting;
       const double embedding_share = 0.15;  // of the file at most: its rows are read, not streamed
-      EXPECT_GT(p.decode->seconds.value(), (1 - embedding_share) * p.file_bytes.value() / database().device(device)->memory.bandwidth.value())
+      EXPECT_GT(p.decode->seconds.value(),
+                (1 - embedding_share) * p.file_bytes.value() / database().device(device)->memory.bandwidth.value())
           << device << " " << quant;
     }
 }
@@ -80,8 +83,10 @@ TEST(Predict, DecodeMeanEqualsTheSumOverTokens) {
     q.device = device, q.gen = 300, q.depth = 900;
     const Compiled c = compile(q, database());
     double sum = 0;
-    for (int i = 0; i < q.gen; ++i) sum += c.evaluator.seconds({.depth = static_cast<double>(q.depth + q.prompt + i)}).value();
-    EXPECT_NEAR(mean_decode_cost(c.evaluator, c.query).seconds.value() / (sum / static_cast<double>(q.gen)), 1, 0.002) << device;
+    for (int i = 0; i < q.gen; ++i)
+      sum += c.evaluator.seconds({.depth = static_cast<double>(q.depth + q.prompt + i)}).value();
+    EXPECT_NEAR(mean_decode_cost(c.evaluator, c.query).seconds.value() / (sum / static_cast<double>(q.gen)), 1, 0.002)
+        << device;
   }
 }
 
@@ -93,7 +98,10 @@ TEST(Predict, PrefillOfAnyLengthEqualsTheSumOverMicroBatches) {
     const Compiled c = compile(q, database());
     double sum = 0;
     for (std::int64_t done = 0; done < prompt; done += 512)
-      sum += c.evaluator.seconds({.new_tokens = static_cast<double>(std::min<std::int64_t>(512, prompt - done)), .depth = static_cast<double>(done)}).value();
+      sum += c.evaluator
+                 .seconds({.new_tokens = static_cast<double>(std::min<std::int64_t>(512, prompt - done)),
+                           .depth = static_cast<double>(done)})
+                 .value();
     EXPECT_NEAR(prefill_cost(c.evaluator, c.query, 512).seconds.value() / sum, 1, 0.001) << prompt;
   }
 }
@@ -117,7 +125,8 @@ TEST(Predict, LatenciesAddUp) {
   const Prediction p = predict(base_query(), database());
   EXPECT_NEAR(p.e2e_latency->value, p.ttft->value + 127 * p.tpot->value, 1e-12);
   EXPECT_NEAR(p.output_token_throughput->value, 128 / p.e2e_latency->value, 1e-9);
-  for (const auto& interval : {*p.ttft, *p.tpot, *p.e2e_latency, *p.output_token_throughput, p.decode->tokens_per_second}) {
+  for (const auto& interval :
+       {*p.ttft, *p.tpot, *p.e2e_latency, *p.output_token_throughput, p.decode->tokens_per_second}) {
     EXPECT_LT(interval.p10, interval.value);
     EXPECT_LT(interval.value, interval.p90);
   }

@@ -41,7 +41,8 @@ TEST(Startup, OfAPrediction) {
   ASSERT_TRUE(p.startup && p.startup->load);
   EXPECT_NEAR(p.startup->load->value(), p.file_bytes.value() / 2e9, 1e-9);
   EXPECT_FALSE(p.startup->copy);
-  const Prediction vllm = predict({.model = "llama-3.1-8b", .quant = "BF16", .device = "rtx-5090", .stack = "vllm"}, database());
+  const Prediction vllm =
+      predict({.model = "llama-3.1-8b", .quant = "BF16", .device = "rtx-5090", .stack = "vllm"}, database());
   EXPECT_TRUE(vllm.startup->build);
   EXPECT_TRUE(vllm.startup->copy);
 }

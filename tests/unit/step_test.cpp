@@ -25,7 +25,8 @@ double multiplied_weights(const StepGraph& graph) {
   double sum = 0;
   for (const Op& op : graph.ops)
     if (op.kind == OpKind::matmul || op.kind == OpKind::expert_matmul)
-      sum += static_cast<double>(op.layers * op.matmul.in * op.matmul.out) * static_cast<double>(op.matmul.experts > 0 ? op.matmul.used : 1);
+      sum += static_cast<double>(op.layers * op.matmul.in * op.matmul.out) *
+             static_cast<double>(op.matmul.experts > 0 ? op.matmul.used : 1);
   return sum;
 }
 
@@ -57,7 +58,8 @@ TEST(StepGraph, CoversEveryLayerOfEveryModelOnce) {
     EXPECT_EQ(layers, expected) << entry.id;
     // What is multiplied per token is what is active, less vectors, embedding rows and (tied) counted once.
     const double active = static_cast<double>(active_parameter_count(*architecture));
-    const double embedding = architecture->tied_embeddings ? 0 : static_cast<double>(architecture->vocabulary * architecture->hidden);
+    const double embedding =
+        architecture->tied_embeddings ? 0 : static_cast<double>(architecture->vocabulary * architecture->hidden);
     EXPECT_NEAR(multiplied_weights(graph) / (active - embedding), 1, 0.01) << entry.id;
   }
 }
