@@ -14,7 +14,7 @@ namespace {
 DatedPrice usd(double amount) { return {amount, {}, "test"}; }
 
 TEST(Economics, ACardOverThreeYears) {
-  // 1999 USD / 26,280 h = 0.0761 USD/h; 8565 USD: 0.326; 3999 USD: 0.152 (facts/domain.md, G).
+  // 1999 USD / 26,280 h = 0.0761 USD/h; 8565 USD: 0.326; 3999 USD: 0.152.
   for (const auto& [price, hourly] : {std::pair(1999.0, 0.0761), std::pair(8565.0, 0.326), std::pair(3999.0, 0.152)}) {
     CostInputs inputs{.purchase = usd(price)};
     inputs.decode = PhaseUse{.seconds = Seconds(10), .tokens = 1000};
