@@ -14,7 +14,7 @@ install(DIRECTORY data/ DESTINATION ${CMAKE_INSTALL_DATADIR}/silicast/data)
 # What --plot draws with, where ./dev has installed it.
 install(DIRECTORY build/plot/ DESTINATION ${CMAKE_INSTALL_DATADIR}/silicast/plot OPTIONAL
   PATTERN "npm" EXCLUDE PATTERN ".stamp" EXCLUDE PATTERN ".failed" EXCLUDE)
-foreach(folder base hardware workloads model calibration report)
+foreach(folder base hardware workloads model calibration planning report)
   install(DIRECTORY ${folder} DESTINATION include/silicast FILES_MATCHING PATTERN "*.h")
 endforeach()
 
