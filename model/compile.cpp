@@ -130,7 +130,7 @@ Compiled bind(Query query, QuantizedModel model, std::shared_ptr<const Device> d
   Executor executor = make_executor(query, *device, *stack, *database.types());
   const Scope scope{device->id, executor.processor.architecture, stack->id};
   const auto profile = query.calibrated ? database.profile(stack->family) : nullptr;
-  if (profile) executor.corrections = std::make_shared<const Corrections>(profile->corrections(scope));
+  if (profile) executor.corrections = database.corrections(stack->family, scope);
   const StepGraph graph = step_graph(*model.workload);
   Machine machine = make_machine(query, device, devices, *stack, executor, database);
   Compiled c{.query = std::move(query),

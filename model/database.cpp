@@ -68,10 +68,21 @@ std::shared_ptr<const Stack> Database::stack(std::string_view name) const {
   return cached(stack_cache_, name, [&] { return read_stack(stacks_.find_or_read(name), *types_); });
 }
 
-std::shared_ptr<const Profile> Database::profile(const std::string& family) const {
-  const auto file = folder_ / "profiles" / (family + ".yaml");
-  if (!std::filesystem::exists(file)) return nullptr;
-  return cached(profile_cache_, family, [&] { return read_profile(file); });
+std::shared_ptr<const Profile> Database::profile(std::string_view family) const {
+  const std::lock_guard lock(mutex_);
+  if (const auto at = profile_cache_.find(family); at != profile_cache_.end()) return at->second;
+  const auto file = folder_ / "profiles" / (std::string(family) + ".yaml");
+  const auto read = std::filesystem::exists(file) ? std::make_shared<const Profile>(read_profile(file)) : nullptr;
+  return profile_cache_.emplace(std::string(family), read).first->second;
+}
+
+std::shared_ptr<const Corrections> Database::corrections(std::string_view family, const Scope& scope) const {
+  const auto profile_of_family = profile(family);
+  if (!profile_of_family) return nullptr;
+  const std::lock_guard lock(mutex_);
+  std::shared_ptr<const Corrections>& known = corrections_cache_[scope];
+  if (!known) known = std::make_shared<const Corrections>(profile_of_family->corrections(scope));
+  return known;
 }
 
 std::shared_ptr<const Link> Database::link(std::string_view name) const {

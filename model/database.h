@@ -44,7 +44,9 @@ class Database {
   [[nodiscard]] std::shared_ptr<const Architecture> architecture(std::string_view name) const;
 
   // Of a family of stacks; null: nothing was fitted.
-  [[nodiscard]] std::shared_ptr<const Profile> profile(const std::string& family) const;
+  [[nodiscard]] std::shared_ptr<const Profile> profile(std::string_view family) const;
+  // What that profile says of a device; null: nothing was fitted.
+  [[nodiscard]] std::shared_ptr<const Corrections> corrections(std::string_view family, const Scope& scope) const;
 
   [[nodiscard]] const Catalogue& devices() const { return devices_; }
   [[nodiscard]] const Catalogue& models() const { return models_; }
@@ -80,6 +82,7 @@ class Database {
   mutable Cache<QuantScheme> quant_cache_;
   mutable Cache<Architecture> architecture_cache_;
   mutable Cache<Profile> profile_cache_;
+  mutable std::map<Scope, std::shared_ptr<const Corrections>> corrections_cache_;  // a stack is of one family
 };
 
 }  // namespace silicast

@@ -54,10 +54,8 @@ Executor host_executor(const Query& query, const Executor& device_executor, cons
   if (query.threads)
     executor.processor.cores = static_cast<int>(std::min<std::int64_t>(*query.threads, executor.processor.cores));
   executor.stack = &stack;
-  const auto profile = query.calibrated ? database.profile(stack.family) : nullptr;
   executor.corrections =
-      profile ? std::make_shared<const Corrections>(profile->corrections({host.id, host.cpu->architecture, stack.id}))
-              : nullptr;
+      query.calibrated ? database.corrections(stack.family, {host.id, host.cpu->architecture, stack.id}) : nullptr;
   return executor;
 }
 

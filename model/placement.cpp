@@ -82,8 +82,10 @@ PlacedStep::PlacedStep(const StepGraph& graph, const Workload& workload, const M
     : machine_(machine), split_(placement.split), paged_bytes_(placement.paged.value()) {
   hidden_bytes_ = static_cast<double>(workload.architecture.hidden) * activation_bytes;
   layers_ = static_cast<double>(workload.architecture.layers.size());
-  if (placement.split == Split::layer) {
-    const int stages = static_cast<int>(placement.device_layers.size());
+  const int stages = static_cast<int>(placement.device_layers.size());
+  if (placement.split == Split::layer && stages == 1 && !placement.uses_host()) {
+    devices_.emplace_back(graph, workload, machine.device);
+  } else if (placement.split == Split::layer) {
     for (int stage = 0; stage < stages; ++stage) {
       const StepGraph part = part_of(graph, [&](const Op& op, int layer) {
         if (on_host(placement, op, layer)) return false;

@@ -108,7 +108,7 @@ void resolve(Prediction& p, const Compiled& c, Bytes capacity) {
   q.memory = capacity;
   q.bits_per_weight = c.workload->bits_per_weight();
   for (const Tensor& tensor : c.workload->tensors) q.parameters += tensor.elements();
-  q.active_parameters = active_parameter_count(c.workload->architecture);
+  q.active_parameters = active_parameter_count(c.workload->architecture, c.workload->tensors);
   q.flash_attention = c.machine.device.fused_attention;
   q.ubatch = ubatch_of(c);
   q.devices = c.machine.devices;

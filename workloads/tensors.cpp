@@ -327,8 +327,12 @@ std::int64_t parameter_count(const Architecture& architecture) {
 }
 
 std::int64_t active_parameter_count(const Architecture& architecture) {
+  return active_parameter_count(architecture, tensors_of(architecture));
+}
+
+std::int64_t active_parameter_count(const Architecture& architecture, const std::vector<Tensor>& tensors) {
   std::int64_t count = 0;
-  for (const Tensor& tensor : tensors_of(architecture)) {
+  for (const Tensor& tensor : tensors) {
     std::int64_t elements = tensor.elements();
     if (is_expert_stack(tensor.role)) {
       const Layer& layer = architecture.layer(static_cast<std::size_t>(tensor.layer));

@@ -98,5 +98,6 @@ std::vector<Tensor> tensors_of(const Architecture& architecture);
 std::int64_t parameter_count(const Architecture& architecture);
 // Those that one token uses: `used` of the experts, everything else; the embedding counts once.
 std::int64_t active_parameter_count(const Architecture& architecture);
+std::int64_t active_parameter_count(const Architecture& architecture, const std::vector<Tensor>& tensors);
 
 }  // namespace silicast
