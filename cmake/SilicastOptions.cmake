@@ -30,7 +30,6 @@ target_compile_options(silicast_warnings INTERFACE
   $<$<BOOL:${SILICAST_WERROR}>:-Werror>)
 target_compile_definitions(silicast_warnings INTERFACE
   SILICAST_VERSION="${PROJECT_VERSION}"
-  SILICAST_SOURCE_DATA="${PROJECT_SOURCE_DIR}/data"
   $<$<BOOL:${SILICAST_ASSERTIONS}>:_GLIBCXX_ASSERTIONS>)
 
 if(SILICAST_SANITIZE)
