@@ -9,6 +9,7 @@
 #include <fstream>
 #include <functional>
 #include <limits>
+#include <numeric>
 #include <span>
 #include <system_error>
 
@@ -190,6 +191,7 @@ GgufArray read_array(Cursor& cursor, const std::string& what) {
   result.element_type = read_value_type(cursor, what);
   if (result.element_type == array) cursor.fail(at, what + " is an array of arrays, which is not accepted");
   result.count = cursor.number<std::uint64_t>(what);
+  result.position = cursor.position();
   constexpr std::uint64_t length_field = 8;
   const bool strings = result.element_type == text;
   const std::uint64_t least = strings ? length_field : value_types[result.element_type].bytes;
@@ -391,7 +393,9 @@ GgufFile read_file(const std::filesystem::path& path, const TypeTable& types) {
     stream.read(reinterpret_cast<char*>(to), static_cast<std::streamsize>(bytes));
     return static_cast<std::size_t>(stream.gcount());
   };
-  return read_part(Cursor(refill, size, name), size, types);
+  GgufFile file = read_part(Cursor(refill, size, name), size, types);
+  file.paths = {path};
+  return file;
 }
 
 // "NAME-00002-of-00003.gguf"
@@ -446,6 +450,7 @@ void append_part(GgufFile& whole, GgufFile part, int index) {
   }
   whole.data_offsets.push_back(part.data_offsets[0]);
   whole.file_sizes.push_back(part.file_sizes[0]);
+  whole.paths.push_back(part.paths[0]);
 }
 
 GgufFile read_split(const std::filesystem::path& path, const GgufFile& given, const TypeTable& types) {
@@ -489,6 +494,10 @@ const GgufValue* GgufFile::find(std::string_view key) const {
   for (const auto& [name, value] : metadata)
     if (name == key) return &value;
   return nullptr;
+}
+
+std::uint64_t GgufFile::total_bytes() const {
+  return std::accumulate(file_sizes.begin(), file_sizes.end(), std::uint64_t{0});
 }
 
 std::optional<std::int64_t> integer_of(const GgufValue& value) {

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -25,7 +26,8 @@ struct GgufArray {
   std::uint32_t element_type = 0;
   std::uint64_t count = 0;
   std::vector<std::int64_t>
-      integers;  // of numeric arrays up to 4096 elements; longer ones and strings are counted only
+      integers;                // of numeric arrays up to 4096 elements; longer ones and strings are counted only
+  std::uint64_t position = 0;  // of the first element's bytes in the (first) file, for who reads them there
 };
 
 using GgufValue = std::variant<std::int64_t, std::uint64_t, double, bool, std::string, GgufArray>;
@@ -45,7 +47,9 @@ struct GgufFile {
   std::uint64_t alignment = 32;
   std::vector<std::uint64_t> data_offsets;  // of each split file
   std::vector<std::uint64_t> file_sizes;
+  std::vector<std::filesystem::path> paths;  // of the split files; none where bytes in memory were read
 
+  [[nodiscard]] std::uint64_t total_bytes() const;  // of all files
   [[nodiscard]] const GgufValue* find(std::string_view key) const;
 };
 
@@ -60,5 +64,8 @@ GgufFile parse_gguf(std::span<const std::byte> header, std::uint64_t file_size, 
 
 // The architecture from the metadata and the tensor shapes, the types from the tensor table.
 Workload workload_of(const GgufFile& file, const std::string& name, std::shared_ptr<const TypeTable> types);
+
+// The number by which general.file_type names a scheme ("Q4_K_M", or its id), as llama_ftype of llama.cpp.
+std::optional<std::int64_t> gguf_file_type(std::string_view quantization);
 
 }  // namespace silicast

@@ -516,6 +516,13 @@ void append(Workload& workload, const GgufTensor& stored, TypeId type) {
 
 }  // namespace
 
+std::optional<std::int64_t> gguf_file_type(std::string_view quantization) {
+  const std::string wanted = canonical_name(quantization);
+  for (const auto& type : file_types)
+    if (canonical_name(type.name) == wanted) return type.number;
+  return std::nullopt;
+}
+
 Architecture architecture_of_gguf(const GgufFile& file, const std::string& name) {
   const Family& family = family_of(file, name);
   const Facts facts(file, name, family);
