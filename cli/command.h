@@ -28,6 +28,10 @@ void add_show(CLI::App& app, Action& action);
 void add_check(CLI::App& app, Action& action);
 void add_validate(CLI::App& app, Action& action);
 void add_calibrate(CLI::App& app, Action& action);
+void add_bench(CLI::App& app, Action& action);
+// Of `silicast bench`.
+void add_bench_limits(CLI::App& bench, Action& action);
+void add_bench_kernels(CLI::App& bench, Action& action);
 // Of `silicast calibrate`.
 void add_fit(CLI::App& calibrate, Action& action);
 

@@ -9,6 +9,7 @@ endif()
 find_package(nlohmann_json REQUIRED)
 find_package(SQLite3 REQUIRED)
 find_package(Ceres REQUIRED)
+find_package(hwloc REQUIRED)  # cmake/Findhwloc.cmake
 
 if(NOT SILICAST_FUZZ)
   find_package(CLI11 REQUIRED)

@@ -27,4 +27,20 @@ std::span<const Isa> all_isas();
 bool is_supported(Isa isa);
 Isa best_isa();
 
+// Further instructions that kernels and measurements ask for one by one.
+enum class CpuFeature : std::uint8_t {
+  avx512_vbmi,
+  avx512_fp16,
+  avx512_bf16,
+  amx_int8,
+  amx_bf16,
+  neon_fp16,
+  neon_i8mm,
+  neon_bf16,
+};
+// Understood by processor and operating system; for AMX the system is asked for the tiles' state, once.
+bool has_feature(CpuFeature feature);
+std::string_view name_of(CpuFeature feature);  // "avx512_vbmi"
+std::span<const CpuFeature> all_features();
+
 }  // namespace silicast::engine

@@ -4,6 +4,8 @@
 #include <atomic>
 #include <thread>
 
+#include "engine/topology.h"
+
 #if defined(__linux__)
 #include <pthread.h>
 #include <sched.h>
@@ -154,19 +156,6 @@ void ThreadPool::run_all(Function function, void* context) {
   state_->barrier.arrive_and_wait();
 }
 
-std::vector<int> usable_processors() {
-  std::vector<int> processors;
-#if defined(__linux__)
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) == 0)
-    for (int i = 0; i < CPU_SETSIZE; ++i)
-      if (CPU_ISSET(static_cast<std::size_t>(i), &set)) processors.push_back(i);
-#endif
-  if (processors.empty())
-    for (int i = 0; i < static_cast<int>(std::max(1U, std::thread::hardware_concurrency())); ++i)
-      processors.push_back(i);
-  return processors;
-}
+std::vector<int> usable_processors() { return topology().processors; }
 
 }  // namespace silicast::engine

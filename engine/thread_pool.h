@@ -78,7 +78,7 @@ class ThreadPool {
   std::unique_ptr<State> state_;
 };
 
-// The processors this process may run on, in order; one per core first, then the second threads of the cores.
+// The processors this process may run on, in the order in which threads are pinned: topology().processors.
 std::vector<int> usable_processors();
 
 }  // namespace silicast::engine
