@@ -36,15 +36,9 @@ Work work_of(const Op& op, const Workload& w, const ShowOptions& o) {
     const double cells = static_cast<double>(o.depth) + fresh;
     const double window = static_cast<double>(a.window);
     const double read = window > 0 ? std::min(cells, window + fresh - 1) : cells;
-    work.cache_values = batch * read * static_cast<double>(a.cached_keys + a.cached_values);
+    work.cache_values = batch * entries_read(a, read, fresh) * static_cast<double>(a.cached_keys + a.cached_values);
     work.flops = 2 * static_cast<double>(a.heads) * static_cast<double>(a.key_dim + a.value_dim) * tokens *
-                 mean_attended(fresh, static_cast<double>(o.depth), window);
-  } else if (op.kind == OpKind::linear_attention) {
-    // Decay, read-out for the delta, rank-one update, read-out for the query: a multiply-add each for a value of the
-    // state.
-    constexpr double flops_per_state_value = 8;
-    work.flops = flops_per_state_value *
-                 static_cast<double>(op.linear.value_heads * op.linear.key_dim * op.linear.value_dim) * tokens;
+                 mean_attended(a, fresh, static_cast<double>(o.depth));
   } else {
     work.flops = op.flops * tokens;
   }
@@ -65,9 +59,7 @@ std::string shape_of(const Op& op) {
     return std::to_string(op.attention.heads) + "/" + std::to_string(op.attention.kv_heads) + " heads of " +
            std::to_string(op.attention.key_dim) +
            (op.attention.window > 0 ? ", window " + std::to_string(op.attention.window) : "");
-  if (op.kind == OpKind::linear_attention)
-    return std::to_string(op.linear.value_heads) + " states of " + std::to_string(op.linear.key_dim) + " x " +
-           std::to_string(op.linear.value_dim);
+  if (op.state > 0) return "a state of " + std::to_string(op.state) + " values";
   return std::to_string(op.read) + " -> " + std::to_string(op.written);
 }
 

@@ -57,6 +57,10 @@ void check_request(const Query& q, const Architecture& a) {
   if (q.prompt + q.gen == 0) throw UsageError("nothing to predict: --prompt and --gen are both 0");
   constexpr std::int64_t most_sequences = 1'000'000;
   if (q.concurrency > most_sequences) throw UsageError("--concurrency: at most " + std::to_string(most_sequences));
+  if (a.encoder && q.gen + q.depth > 0)
+    throw RefusedError(a.name +
+                       " is an encoder: it turns tokens into vectors and generates none; --gen 0 and --depth 0 " +
+                       "are accepted");
   const std::int64_t longest = 1'000'000'000;
   if (std::max({q.prompt, q.gen, q.depth}) > longest || q.depth + q.prompt + q.gen > a.context)
     throw UsageError("--depth " + std::to_string(q.depth) + " + --prompt " + std::to_string(q.prompt) + " + --gen " +

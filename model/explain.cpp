@@ -186,15 +186,26 @@ class Summed {
   std::vector<Sum> ops_;
 };
 
-std::string mixer_name(const Layer& layer) {
-  if (const auto* a = std::get_if<GroupedAttention>(&layer.mixer))
-    return a->window > 0 ? "attention over a window of " + std::to_string(a->window) : "attention";
-  return std::holds_alternative<LatentAttention>(layer.mixer) ? "latent attention" : "linear attention";
+std::string name_of(const GroupedAttention& a) {
+  return a.window > 0 ? "attention over a window of " + std::to_string(a.window) : "attention";
 }
+std::string name_of(const LatentAttention& /*attention*/) { return "latent attention"; }
+std::string name_of(const CompressedAttention& a) {
+  return "attention over a window of " + std::to_string(a.window) +
+         (a.compression > 0 ? " and entries of " + std::to_string(a.compression) + " tokens" : "");
+}
+std::string name_of(const GatedDeltaNet& /*net*/) { return "linear attention"; }
+std::string name_of(const Mamba2& /*mamba*/) { return "Mamba-2"; }
+std::string name_of(const ShortConvolution& /*convolution*/) { return "short convolution"; }
+std::string name_of(const DenseFeedForward& /*dense*/) { return "dense"; }
+std::string name_of(const ExpertFeedForward& /*experts*/) { return "experts"; }
+std::string name_of(const Absent& /*absent*/) { return {}; }
 
 std::string kind_name(const Layer& layer) {
-  return mixer_name(layer) + ", " +
-         (std::holds_alternative<ExpertFeedForward>(layer.feed_forward) ? "experts" : "dense");
+  const auto name = [](const auto& part) { return name_of(part); };
+  const std::string mixer = std::visit(name, layer.mixer);
+  const std::string feed_forward = std::visit(name, layer.feed_forward);
+  return mixer + (mixer.empty() || feed_forward.empty() ? "" : ", ") + feed_forward;
 }
 
 // How the operation's occurrences spread over the kinds of layers: the last entry is for what is outside of them.

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "model/step_cost.h"
+#include "workloads/layer_state.h"
 
 namespace silicast {
 
@@ -34,13 +35,15 @@ Widths widest(const Architecture& a) {
       widths.heads = std::max(widths.heads, static_cast<double>(latent->heads));
       widths.key_width = std::max(widths.key_width, static_cast<double>(latent->kv_lora_rank + latent->qk_rope_dim));
     }
-    double width = 0;
-    if (const auto* dense = std::get_if<DenseFeedForward>(&layer.feed_forward)) {
-      width = static_cast<double>(dense->intermediate);
-    } else {
-      const auto& experts = std::get<ExpertFeedForward>(layer.feed_forward);
-      width = static_cast<double>(std::max(experts.used * experts.intermediate, experts.shared_intermediate));
+    if (const auto* compressed = std::get_if<CompressedAttention>(&layer.mixer)) {
+      widths.heads = std::max(widths.heads, static_cast<double>(compressed->heads));
+      widths.key_width = std::max(widths.key_width, static_cast<double>(compressed->head_dim));
     }
+    double width = 0;
+    if (const auto* dense = std::get_if<DenseFeedForward>(&layer.feed_forward))
+      width = static_cast<double>(dense->intermediate);
+    if (const auto* experts = std::get_if<ExpertFeedForward>(&layer.feed_forward))
+      width = static_cast<double>(std::max(experts->used * experts->intermediate, experts->shared_intermediate));
     widths.feed_forward = std::max(widths.feed_forward, width);
   }
   return widths;
@@ -48,11 +51,6 @@ Widths widest(const Architecture& a) {
 
 bool is_routed_expert(TensorRole role) {
   return role == TensorRole::ffn_gate_exps || role == TensorRole::ffn_up_exps || role == TensorRole::ffn_down_exps;
-}
-
-double recurrent_values(const GatedDeltaNet& net) {
-  const std::int64_t channels = 2 * net.key_heads * net.key_dim + net.value_heads * net.value_dim;
-  return static_cast<double>(net.value_heads * net.key_dim * net.value_dim + (net.convolution - 1) * channels);
 }
 
 Bytes sum(const std::vector<Bytes>& values, std::size_t from, std::size_t to) {
@@ -114,31 +112,28 @@ void add_device_share(MemoryPool& pool, const LayerMemory& m, const Placement& p
 
 }  // namespace
 
-Bytes layer_cache_bytes(const Layer& layer, const CacheRequest& request, const AllocationRules& rules,
-                        const TypeTable& types) {
+Bytes layer_cache_bytes(const Layer& layer, std::int64_t hidden, const CacheRequest& request,
+                        const AllocationRules& rules, const TypeTable& types) {
+  const LayerState state = state_of(layer.mixer, hidden);
   const double padding = static_cast<double>(rules.cache_padding);
-  const double key_bytes = bytes_per_value(types, request.key_type);
-  const double value_bytes = bytes_per_value(types, request.value_type);
   double cells = padded(request.context, padding);
-  double bytes = 0;
-  if (const auto* grouped = std::get_if<GroupedAttention>(&layer.mixer)) {
-    if (grouped->shared_kv) return Bytes(0);
-    if (grouped->window > 0 && rules.windowed_cache)
-      cells = std::min(cells, padded(static_cast<double>(grouped->window) + request.ubatch, padding));
-    bytes = cells * static_cast<double>(grouped->kv_heads) *
-            (static_cast<double>(grouped->key_dim) * key_bytes + static_cast<double>(grouped->value_dim) * value_bytes);
-  } else if (const auto* latent = std::get_if<LatentAttention>(&layer.mixer)) {
-    bytes = cells * static_cast<double>(latent->kv_lora_rank + latent->qk_rope_dim) * key_bytes;
-  } else {
-    bytes = recurrent_values(std::get<GatedDeltaNet>(layer.mixer)) * f32_bytes;
-  }
+  if (state.window > 0 && rules.windowed_cache)
+    cells = std::min(cells, padded(static_cast<double>(state.window) + request.ubatch, padding));
+  const double entries = std::ceil(padded(request.context, padding) / static_cast<double>(state.compression));
+  const double key_bytes = bytes_per_value(types, request.key_type);
+  const double bytes = cells * (static_cast<double>(state.keys) * key_bytes +
+                                static_cast<double>(state.values) * bytes_per_value(types, request.value_type)) +
+                       entries * static_cast<double>(state.compressed) * key_bytes +
+                       static_cast<double>(state.fixed()) * f32_bytes;
   return Bytes(bytes * request.sequences);
 }
 
 Bytes kv_cache_bytes(const Architecture& a, const CacheRequest& request, const AllocationRules& rules,
                      const TypeTable& types) {
   Bytes total;
-  for (std::size_t i = 0; i < a.layers.size(); ++i) total += layer_cache_bytes(a.layer(i), request, rules, types);
+  if (a.encoder) return total;
+  for (std::size_t i = 0; i < a.layers.size(); ++i)
+    total += layer_cache_bytes(a.layer(i), a.hidden, request, rules, types);
   return total;
 }
 
@@ -152,15 +147,17 @@ LayerMemory layer_memory(const Workload& w, const CacheRequest& request, const A
     has_output = has_output || tensor.role == TensorRole::output;
     if (tensor.role == TensorRole::token_embd)
       m.embedding += bytes;
+    else if (tensor.role == TensorRole::per_layer_token_embd)
+      m.per_layer_inputs += bytes;
     else if (tensor.layer < 0 || static_cast<std::size_t>(tensor.layer) >= layers)
       m.output += bytes;
     else
       (is_routed_expert(tensor.role) ? m.experts : m.weights)[static_cast<std::size_t>(tensor.layer)] += bytes;
   }
   m.tied = !has_output;
-  m.cache.reserve(layers);
-  for (std::size_t i = 0; i < layers; ++i)
-    m.cache.push_back(layer_cache_bytes(w.architecture.layer(i), request, rules, *w.type_table));
+  m.cache.resize(layers);
+  for (std::size_t i = 0; i < layers && !w.architecture.encoder; ++i)
+    m.cache[i] = layer_cache_bytes(w.architecture.layer(i), w.architecture.hidden, request, rules, *w.type_table);
   return m;
 }
 
@@ -223,8 +220,7 @@ std::vector<MemoryPool> memory_pools(const LayerMemory& m, const Architecture& a
   host.capacity = host.usable = request.host_capacity.value_or(Bytes(0));
   add_host_share(host, m, placement);
   host.compute = buffers.host;
-  if (embedding_on_host) host.weights += m.embedding;
-  if (!embedding_on_host) pools.front().weights += m.embedding;
+  (embedding_on_host ? host : pools.front()).weights += m.embedding + m.per_layer_inputs;
   if (embedding_on_host && m.tied && !placement.host_output) pools.back().weights += m.embedding;
   if (discrete) {
     pools.push_back(host);

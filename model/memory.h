@@ -37,10 +37,10 @@ struct CacheRequest {
 };
 
 // KV cache or recurrent state of one layer for all sequences, as the stack allocates it: padded contexts, sliding
-// windows of window + ubatch tokens, latent vectors for MLA, F32 states for linear attention; nothing where an earlier
-// layer's cache is read.
-Bytes layer_cache_bytes(const Layer& layer, const CacheRequest& request, const AllocationRules& rules,
-                        const TypeTable& types);
+// windows of window + ubatch tokens, latent vectors for MLA, F32 states of linear attention, Mamba-2 and convolutions;
+// nothing where an earlier layer's cache is read.
+Bytes layer_cache_bytes(const Layer& layer, std::int64_t hidden, const CacheRequest& request,
+                        const AllocationRules& rules, const TypeTable& types);
 Bytes kv_cache_bytes(const Architecture& architecture, const CacheRequest& request, const AllocationRules& rules,
                      const TypeTable& types);
 
@@ -77,7 +77,8 @@ struct LayerMemory {
   std::vector<Bytes> experts;  // routed experts
   std::vector<Bytes> cache;
   Bytes embedding;
-  Bytes output;  // output projection (the embedding again where they are tied), norm and what else
+  Bytes per_layer_inputs;  // a table of which rows are looked up, beside the embedding
+  Bytes output;            // output projection (the embedding again where they are tied), norm and what else
   bool tied = false;
 };
 LayerMemory layer_memory(const Workload& workload, const CacheRequest& request, const AllocationRules& rules);

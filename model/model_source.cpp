@@ -38,13 +38,17 @@ std::string fingerprint(const GgufFile& file) {
 ModelSource read_model_source(const std::string& name, const Database& database) {
   const std::string ending = lower(fs::path(name).extension().string());
   const auto& types = database.types();
+  // Some measured models go by the name of their file.
+  std::error_code error;
+  if (ending == ".gguf" && !fs::exists(name, error) && database.models().try_find(name))
+    return {database.architecture(name), nullptr, {}};
   if (ending == ".gguf") {
     const GgufFile file = read_gguf(name, *types);
     return {nullptr, std::make_shared<const Workload>(workload_of(file, name, types)), {{name, fingerprint(file)}}};
   }
   if (ending == ".json") {
     const std::string text = read_text_file(name);
-    auto shapes = architecture_of_hf_config(parse_json(text, name), fs::path(name).stem().string());
+    auto shapes = architecture_of_hf_config(parse_hf_config(text, name), fs::path(name).stem().string());
     return {std::make_shared<const Architecture>(std::move(shapes)), nullptr, {{name, fingerprint(text)}}};
   }
   if (ending != ".yaml" && ending != ".yml") return {database.architecture(name), nullptr, {}};

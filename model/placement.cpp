@@ -38,8 +38,8 @@ StepGraph divided(StepGraph graph, int devices) {
       a.cached_keys = share(a.cached_keys);
       a.cached_values = share(a.cached_values);
     }
-    op.linear.key_heads = share(op.linear.key_heads);
-    op.linear.value_heads = share(op.linear.value_heads);
+    op.state = share(op.state);
+    if (op.state > 0) op.flops /= devices;
     if (op.kind == OpKind::activation || op.kind == OpKind::rope || op.kind == OpKind::kv_append)
       op.read = share(op.read), op.written = share(op.written), op.flops /= devices;
   }

@@ -41,7 +41,7 @@ const Unit* first_present(const std::vector<Unit>& units, const Processor& proce
 
 bool equal_but_for_layers(const Op& a, const Op& b) {
   return a.kind == b.kind && a.name == b.name && a.matmul == b.matmul && a.attention == b.attention &&
-         a.linear == b.linear && a.read == b.read && a.written == b.written;
+         a.state == b.state && a.read == b.read && a.written == b.written;
 }
 
 }  // namespace
@@ -301,13 +301,14 @@ OpWork StepEvaluator::attention_cost(const Compiled& compiled, const StepShape& 
   cost.kernel = kernel->name;
   cost.corrected_by_kernel = true;
   cost.launch = kernel->launches * kernel_seconds_;
-  const double cells = cached_cells(shape.depth + shape.new_tokens, static_cast<double>(a.window));
+  const double cells =
+      entries_read(a, cached_cells(shape.depth + shape.new_tokens, static_cast<double>(a.window)), shape.new_tokens);
   const double kv_bytes =
       shape.batch * cells *
       (static_cast<double>(a.cached_keys) * key_bytes_ + static_cast<double>(a.cached_values) * value_bytes_);
   cost.dram = kv_bytes * seconds_per_byte_ / kernel->dram_share;
   cost.dram_bytes = kv_bytes;
-  const double attended = mean_attended(shape.new_tokens, shape.depth, static_cast<double>(a.window)) * shape.tokens();
+  const double attended = mean_attended(a, shape.new_tokens, shape.depth) * shape.tokens();
   const double flops = 2 * static_cast<double>(a.heads) * static_cast<double>(a.key_dim + a.value_dim) * attended;
   cost.operations = flops;
   const Unit* unit = first_present(kernel->units, executor_.processor);
@@ -329,25 +330,18 @@ OpWork StepEvaluator::attention_cost(const Compiled& compiled, const StepShape& 
   return cost;
 }
 
-OpWork StepEvaluator::linear_attention_cost(const Compiled& compiled, const StepShape& shape) const noexcept {
-  const LinearAttentionShape& a = compiled.op.linear;
-  OpWork cost;
-  cost.kernel = "gated_delta_net";
-  cost.launch = compiled.launch_seconds;
-  const double state = static_cast<double>(a.value_heads * a.key_dim * a.value_dim);
+// What a layer keeps between steps lies in DRAM and is read and written once a step.
+OpWork StepEvaluator::state_cost(const Compiled& compiled, const StepShape& shape) const noexcept {
   constexpr double f32_bytes = 4;
-  const double bytes = 2 * shape.batch * state * f32_bytes;  // read and written once a step
-  cost.dram = bytes * seconds_per_byte_;
-  cost.dram_bytes = bytes;
-  // Decay, read-out for the delta, rank-one update, read-out for the query: four passes of a multiply-add each.
-  constexpr double flops_per_state_value = 8;
-  cost.operations = flops_per_state_value * state * shape.tokens();
-  cost.alu = cost.operations * vector_seconds_per_flop_;
+  OpWork cost = vector_work(compiled, shape);
+  const double bytes = 2 * shape.batch * static_cast<double>(compiled.op.state) * f32_bytes;
+  cost.dram += bytes * seconds_per_byte_;
+  cost.dram_bytes += bytes;
   cost.apply(vector_factors_);
   return cost;
 }
 
-OpWork StepEvaluator::vector_cost(const Compiled& compiled, const StepShape& shape) const noexcept {
+OpWork StepEvaluator::vector_work(const Compiled& compiled, const StepShape& shape) const noexcept {
   const double tokens =
       compiled.op.group < 0 && compiled.op.kind == OpKind::norm ? shape.batch * shape.outputs : shape.tokens();
   OpWork cost;
@@ -357,6 +351,11 @@ OpWork StepEvaluator::vector_cost(const Compiled& compiled, const StepShape& sha
   cost.alu = cost.operations * vector_seconds_per_flop_;
   charge_activations(
       cost, static_cast<double>(compiled.op.read + compiled.op.written) * executor_.stack->activation_bytes * tokens);
+  return cost;
+}
+
+OpWork StepEvaluator::vector_cost(const Compiled& compiled, const StepShape& shape) const noexcept {
+  OpWork cost = vector_work(compiled, shape);
   cost.apply(vector_factors_);
   return cost;
 }
@@ -367,7 +366,8 @@ OpWork StepEvaluator::cost_of(const Compiled& compiled, const StepShape& shape) 
     case OpKind::matmul:
     case OpKind::expert_matmul: work = matmul_cost(compiled, shape); break;
     case OpKind::attention: work = attention_cost(compiled, shape); break;
-    case OpKind::linear_attention: work = linear_attention_cost(compiled, shape); break;
+    case OpKind::convolution:
+    case OpKind::linear_attention: work = state_cost(compiled, shape); break;
     default: work = vector_cost(compiled, shape); break;
   }
   work.layers = compiled.op.layers;

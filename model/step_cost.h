@@ -145,7 +145,8 @@ class StepEvaluator {
   [[nodiscard]] OpWork cost_of(const Compiled& compiled, const StepShape& shape) const noexcept;
   [[nodiscard]] OpWork matmul_cost(const Compiled& compiled, const StepShape& shape) const noexcept;
   [[nodiscard]] OpWork attention_cost(const Compiled& compiled, const StepShape& shape) const noexcept;
-  [[nodiscard]] OpWork linear_attention_cost(const Compiled& compiled, const StepShape& shape) const noexcept;
+  [[nodiscard]] OpWork state_cost(const Compiled& compiled, const StepShape& shape) const noexcept;
+  [[nodiscard]] OpWork vector_work(const Compiled& compiled, const StepShape& shape) const noexcept;
   [[nodiscard]] OpWork vector_cost(const Compiled& compiled, const StepShape& shape) const noexcept;
   void charge_activations(OpWork& cost, double bytes) const noexcept;
   [[nodiscard]] double cached_cells(double cells, double window) const noexcept;

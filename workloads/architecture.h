@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a transformer language model is made of: the independent facts of its shape, from which tensors, operations
-// and memory follow. Read from a catalogue file (docs/data-format.md), a Hugging Face config.json or a GGUF's metadata.
+// What a language model is made of: the independent facts of its shape, from which tensors, operations and memory
+// follow. A layer is a mixer (what looks at other tokens) and a feed-forward block, or one of them alone. A new kind of
+// either is a struct here, its fields in layer_fields.h, its tensors in tensors.cpp, its operations in layer_ops.cpp
+// and what it keeps between steps in layer_state.cpp. Read from a catalogue file (docs/data-format.md), a Hugging Face
+// config.json or a GGUF's metadata.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +34,8 @@ struct GroupedAttention {
   bool fused_qkv = false;
   bool gated = false;         // an output gate as wide as the query, in the query projection
   bool sinks = false;         // one learned logit per head
-  bool shared_kv = false;     // reuses an earlier layer's keys and values: no K/V projection, no cache of its own
+  bool shared_kv = false;     // reuses an earlier layer's keys and values: computes none, has no cache of its own
+  bool unused_kv = false;     // stores the K/V projections that shared_kv leaves without use
   bool value_is_key = false;  // no value projection: the value is the key before its norm and RoPE
 
   bool operator==(const GroupedAttention&) const = default;
@@ -64,6 +68,45 @@ struct GatedDeltaNet {
   bool operator==(const GatedDeltaNet&) const = default;
 };
 
+// Mamba-2 (arXiv:2405.21060): a scalar decay per head and a state of heads x head_dim x state values per sequence.
+struct Mamba2 {
+  std::int64_t heads = 0;
+  std::int64_t head_dim = 0;
+  std::int64_t groups = 0;       // of heads that share B and C
+  std::int64_t state = 0;        // values per channel
+  std::int64_t convolution = 0;  // kernel width of the causal convolution over x, B and C, which has a bias
+
+  [[nodiscard]] std::int64_t inner() const { return heads * head_dim; }
+  [[nodiscard]] std::int64_t channels() const { return inner() + 2 * groups * state; }  // of the convolution
+  bool operator==(const Mamba2&) const = default;
+};
+
+// DeepSeek-V4's attention: one head's worth of key that is the value as well, over a window and, where `compression` is
+// set, over entries that each pool so many tokens. With an indexer a query reads the `index_top` entries it chooses.
+struct CompressedAttention {
+  std::int64_t heads = 0;
+  std::int64_t head_dim = 0;
+  std::int64_t q_lora_rank = 0;
+  std::int64_t output_groups = 0;  // the output projection: every group of heads to output_rank, all of that to hidden
+  std::int64_t output_rank = 0;
+  std::int64_t window = 0;
+  std::int64_t compression = 0;  // tokens an entry; 0: no entries beyond the window
+  std::int64_t index_heads = 0;  // of the indexer; 0: none, every entry is read
+  std::int64_t index_dim = 0;
+  std::int64_t index_top = 0;
+
+  // With an indexer the entries overlap: each is made of twice its tokens.
+  [[nodiscard]] std::int64_t overlap() const { return index_heads > 0 ? 2 : 1; }
+  bool operator==(const CompressedAttention&) const = default;
+};
+
+// LFM2's double-gated short convolution: out(C * conv(B * x)), one causal filter per hidden channel.
+struct ShortConvolution {
+  std::int64_t convolution = 0;  // kernel width
+
+  bool operator==(const ShortConvolution&) const = default;
+};
+
 struct DenseFeedForward {
   std::int64_t intermediate = 0;
   Activation activation = Activation::swiglu;
@@ -78,10 +121,12 @@ struct ExpertFeedForward {
   std::int64_t used = 0;  // experts per token
   std::int64_t intermediate = 0;
   std::int64_t shared_intermediate = 0;  // width of all shared experts together; 0: none
+  std::int64_t latent = 0;               // width that the routed experts work in, projected to and from; 0: hidden
   Activation activation = Activation::swiglu;
   bool shared_gate = false;
   bool bias = false;         // on router and experts
   bool router_bias = false;  // a selection bias, one per expert
+  bool hash_routed = false;  // a table says which experts a token of the vocabulary uses
 
   bool operator==(const ExpertFeedForward&) const = default;
 };
@@ -89,11 +134,38 @@ struct ExpertFeedForward {
 enum class NormKind { rms, layer };
 enum class Positions { rope, learned, none };
 
+// The place of a mixer or feed-forward block that a layer does not have.
+struct Absent {
+  bool operator==(const Absent&) const = default;
+};
+
+using Mixer = std::variant<GroupedAttention, LatentAttention, CompressedAttention, GatedDeltaNet, Mamba2,
+                           ShortConvolution, Absent>;
+using FeedForward = std::variant<DenseFeedForward, ExpertFeedForward, Absent>;
+
 struct Layer {
-  std::variant<GroupedAttention, LatentAttention, GatedDeltaNet> mixer;
-  std::variant<DenseFeedForward, ExpertFeedForward> feed_forward;
+  Mixer mixer;
+  FeedForward feed_forward;
 
   bool operator==(const Layer&) const = default;
+};
+
+// Gemma 3n and the small Gemma 4 feed every layer an embedding of the token made for it: rows of a second table, as
+// wide as all layers' inputs together, plus a projection of the first hidden state.
+struct PerLayerInput {
+  std::int64_t width = 0;       // per layer; 0: the model has none
+  std::int64_t vocabulary = 0;  // rows of the table
+
+  bool operator==(const PerLayerInput&) const = default;
+};
+
+// Gemma 3n (arXiv:2301.13310): several copies of the hidden state, of which a layer computes one and predicts and
+// corrects the others, and beside each attention a low-rank residual branch (LAuReL, arXiv:2411.07501).
+struct AlternatingUpdates {
+  std::int64_t streams = 0;  // 0: the model has none
+  std::int64_t laurel_rank = 0;
+
+  bool operator==(const AlternatingUpdates&) const = default;
 };
 
 struct Architecture {
@@ -108,6 +180,11 @@ struct Architecture {
   int norms_per_layer = 2;  // 1: parallel block, 2: pre-norms, 4: pre- and post-norms
   NormKind norm = NormKind::rms;
   Positions positions = Positions::rope;
+  PerLayerInput per_layer_input;
+  AlternatingUpdates alternating_updates;
+  std::int64_t hyper_connections =
+      0;                     // copies of the hidden state that are mixed around every block (arXiv:2512.24880)
+  bool encoder = false;      // BERT: every token sees all of them, nothing is kept between steps, there are no logits
   int extra_layers = 0;      // multi-token-prediction blocks that a GGUF stores and inference skips
   std::vector<Layer> kinds;  // the distinct layers
   std::vector<int> layers;   // the kind of each layer, in order

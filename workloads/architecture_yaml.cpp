@@ -1,59 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // An architecture as the text of a model file: the inverse of read_architecture.
 #include <sstream>
+#include <type_traits>
 
-#include "workloads/architecture.h"
+#include "workloads/layer_fields.h"
 
 namespace silicast {
 
 namespace {
-
-std::string_view name_of(Activation activation) {
-  switch (activation) {
-    case Activation::swiglu: return "swiglu";
-    case Activation::geglu: return "geglu";
-    case Activation::silu: return "silu";
-    case Activation::gelu: return "gelu";
-    case Activation::relu: return "relu";
-    case Activation::relu2: return "relu2";
-  }
-  return {};
-}
-
-std::string_view name_of(AttentionBias bias) {
-  switch (bias) {
-    case AttentionBias::none: return "none";
-    case AttentionBias::qkv: return "qkv";
-    case AttentionBias::qkvo: return "qkvo";
-  }
-  return {};
-}
-
-std::string_view name_of(QkNorm norm) {
-  switch (norm) {
-    case QkNorm::none: return "none";
-    case QkNorm::head: return "head";
-    case QkNorm::full: return "full";
-  }
-  return {};
-}
-
-std::string_view name_of(Positions positions) {
-  switch (positions) {
-    case Positions::rope: return "rope";
-    case Positions::learned: return "learned";
-    case Positions::none: return "none";
-  }
-  return {};
-}
-
-std::string_view name_of(GatedDeltaNet::Layout layout) {
-  switch (layout) {
-    case GatedDeltaNet::Layout::qwen3next: return "qwen3next";
-    case GatedDeltaNet::Layout::qwen35: return "qwen35";
-  }
-  return {};
-}
 
 // In double quotes, so that no name is taken for a number, a flag or a comment.
 std::string quoted(std::string_view text) {
@@ -73,12 +27,6 @@ class Writer {
   void field(std::string_view key, const T& value) {
     out_ << std::string(indent_, ' ') << key << ": " << value << '\n';
   }
-  void flag(std::string_view key, bool value) {
-    if (value) field(key, "true");
-  }
-  void count(std::string_view key, std::int64_t value) {
-    if (value != 0) field(key, value);
-  }
   void open(std::string_view key) {
     out_ << std::string(indent_, ' ') << key << ":\n";
     indent_ += step;
@@ -86,67 +34,39 @@ class Writer {
   void close() { indent_ -= step; }
   [[nodiscard]] std::string text() const { return out_.str(); }
 
-  void operator()(const GroupedAttention& a) {
-    open("attention");
-    field("kind", "grouped");
-    field("heads", a.heads);
-    field("kv_heads", a.kv_heads);
-    field("head_dim", a.key_dim);
-    field("value_dim", a.value_dim);
-    count("window", a.window);
-    field("bias", name_of(a.bias));
-    field("qk_norm", name_of(a.qk_norm));
-    flag("fused_qkv", a.fused_qkv);
-    flag("gated", a.gated);
-    flag("sinks", a.sinks);
-    flag("shared_kv", a.shared_kv);
-    flag("value_is_key", a.value_is_key);
+  // As a visitor of fields; what is absent or false is not written.
+  void dimension(std::string_view key, std::int64_t value) { field(key, value); }
+  void count(std::string_view key, std::int64_t value) {
+    if (value != 0) field(key, value);
+  }
+  void flag(std::string_view key, bool value) {
+    if (value) field(key, "true");
+  }
+  template <class Enum>
+  void choice(std::string_view key, Enum value, const std::vector<std::string>& names) {
+    field(key, names[static_cast<std::size_t>(value)]);
+  }
+
+  // As a visitor of kinds.
+  template <class Kind>
+  requires(!std::is_same_v<Kind, Absent>) void operator()(Kind kind) {
+    open(key_of(kind));
+    if (std::is_same_v<Kind, GroupedAttention>) field("kind", "grouped");
+    if (std::is_same_v<Kind, LatentAttention>) field("kind", "latent");
+    if (std::is_same_v<Kind, CompressedAttention>) field("kind", "compressed");
+    describe(*this, kind);
     close();
   }
-  void operator()(const LatentAttention& a) {
-    open("attention");
-    field("kind", "latent");
-    field("heads", a.heads);
-    count("q_lora_rank", a.q_lora_rank);
-    field("kv_lora_rank", a.kv_lora_rank);
-    field("qk_nope_dim", a.qk_nope_dim);
-    field("qk_rope_dim", a.qk_rope_dim);
-    field("value_dim", a.value_dim);
+  void operator()(const Absent& /*absent*/) const {}
+  template <class Part>
+  void block(std::string_view key, Part part) {
+    open(key);
+    describe(*this, part);
     close();
   }
-  void operator()(const GatedDeltaNet& net) {
-    open("linear_attention");
-    field("key_heads", net.key_heads);
-    field("value_heads", net.value_heads);
-    field("key_dim", net.key_dim);
-    field("value_dim", net.value_dim);
-    field("convolution", net.convolution);
-    field("layout", name_of(net.layout));
-    close();
-  }
-  void operator()(const DenseFeedForward& f) {
-    open("feed_forward");
-    field("intermediate", f.intermediate);
-    field("activation", name_of(f.activation));
-    flag("fused_gate_up", f.fused_gate_up);
-    flag("bias", f.bias);
-    close();
-  }
-  void operator()(const ExpertFeedForward& f) {
-    open("experts");
-    field("count", f.experts);
-    field("used", f.used);
-    field("intermediate", f.intermediate);
-    count("shared_intermediate", f.shared_intermediate);
-    field("activation", name_of(f.activation));
-    flag("shared_gate", f.shared_gate);
-    flag("bias", f.bias);
-    flag("router_bias", f.router_bias);
-    close();
-  }
-  void operator()(const Layer& layer) {
-    std::visit(*this, layer.mixer);
-    std::visit(*this, layer.feed_forward);
+  void layer(const Layer& layer) {
+    std::visit([this](const auto& mixer) { (*this)(mixer); }, layer.mixer);
+    std::visit([this](const auto& feed_forward) { (*this)(feed_forward); }, layer.feed_forward);
   }
 
  private:
@@ -157,11 +77,16 @@ class Writer {
 
 std::string kind_name(int kind) { return "kind-" + std::to_string(kind); }
 
+// Has a mixer and a feed-forward block; what has only one is written as a kind.
+bool is_whole(const Layer& layer) {
+  return !std::holds_alternative<Absent>(layer.mixer) && !std::holds_alternative<Absent>(layer.feed_forward);
+}
+
 void write_kinds(const Architecture& a, Writer& writer) {
   writer.open("kinds");
   for (std::size_t i = 0; i < a.kinds.size(); ++i) {
     writer.open(kind_name(static_cast<int>(i)));
-    writer(a.kinds[i]);
+    writer.layer(a.kinds[i]);
     writer.close();
   }
   writer.close();
@@ -186,13 +111,17 @@ std::string architecture_yaml(const Architecture& a, int indent) {
   writer.flag("rope_frequencies", a.rope_frequencies);
   if (a.stated_parameters) writer.field("parameters", *a.stated_parameters);
   if (a.stated_active_parameters) writer.field("active_parameters", *a.stated_active_parameters);
-  writer.field("positions", name_of(a.positions));
+  writer.choice("positions", a.positions, position_names);
   writer.open("norms");
   writer.field("per_layer", a.norms_per_layer);
-  writer.field("kind", a.norm == NormKind::rms ? "rms" : "layer");
+  writer.choice("kind", a.norm, norm_kind_names);
   writer.close();
-  if (a.kinds.size() == 1)
-    writer(a.kinds.front());
+  if (a.per_layer_input.width > 0) writer.block("per_layer_input", a.per_layer_input);
+  if (a.alternating_updates.streams > 0) writer.block("alternating_updates", a.alternating_updates);
+  writer.count("hyper_connections", a.hyper_connections);
+  writer.flag("encoder", a.encoder);
+  if (a.kinds.size() == 1 && is_whole(a.kinds.front()))
+    writer.layer(a.kinds.front());
   else
     write_kinds(a, writer);
   return writer.text();

@@ -2,10 +2,15 @@
 // Hugging Face config.json to an Architecture.
 #pragma once
 
+#include <string>
+
 #include "base/document.h"
 #include "workloads/architecture.h"
 
 namespace silicast {
+
+// The text of a config.json. transformers writes Infinity and NaN, which JSON does not know; they are read as null.
+Node parse_hf_config(std::string text, const std::string& file);
 
 // Whether the document looks like a config.json (it has model_type or architectures).
 bool is_hf_config(const Node& document);

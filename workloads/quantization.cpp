@@ -14,6 +14,7 @@ namespace {
 // Thirds and eighths of the "more bits" pattern of llama.cpp's use_more_bits.
 constexpr std::int64_t more_bits_share = 8;
 constexpr std::int64_t more_bits_period = 3;
+constexpr double bits_of_source = 16;  // of published weights
 
 bool has_more_bits(std::int64_t i, std::int64_t n) {
   const std::int64_t first = n / more_bits_share;
@@ -29,19 +30,23 @@ class Assignment {
       : scheme_(scheme),
         types_(types),
         tied_(architecture.tied_embeddings),
+        experts_(architecture.experts()),
         layers_(static_cast<std::int64_t>(architecture.layers.size()) + architecture.extra_layers) {
+    source_type_ = source_type(architecture);
     select_rules(options, architecture);
     count_tensors(tensors, architecture.extra_layers);
   }
 
   TypeId type_of(const Tensor& tensor) {
+    if (keeps_source_type(tensor)) return source_type_;
     if (!is_quantizable(tensor)) return scheme_.unquantized;
     TypeId type = scheme_.default_type;
     std::optional<TypeId> fallback;
-    const RoleSet& role = role_bits_[index_of(effective_role(tensor.role))];
+    const std::size_t role = index_of(effective_role(tensor.role));
+    const std::int64_t ordinal = met_[index_of(tensor.role)]++;
     for (ActiveRule& active : active_) {
       const QuantRule& rule = *active.rule;
-      if ((rule.roles & role).none() || !selected(active, tensor)) continue;
+      if (!rule.roles.test(role) || !selected(active, tensor, ordinal)) continue;
       if (rule.replaces.any() && !rule.replaces.test(index_of(type))) continue;
       type = rule.type;
       fallback = rule.fallback;
@@ -55,12 +60,14 @@ class Assignment {
     std::int64_t total = 0;    // tensors of the rule's roles
     std::int64_t counted = 0;  // those met so far
   };
-  static constexpr auto role_bits_ = [] {
-    std::array<RoleSet, role_count> bits;
-    for (std::size_t i = 0; i < role_count; ++i) bits[i] = RoleSet(1ULL << i);
-    return bits;
-  }();
-  static_assert(role_count <= 64);
+  // 16 bits, unless the scheme is wider or says itself how it stores what is not quantized. Only the models with
+  // inputs per layer have such tensors.
+  [[nodiscard]] TypeId source_type(const Architecture& architecture) const {
+    const bool has_some = architecture.per_layer_input.width > 0 || architecture.alternating_updates.streams > 0;
+    const bool wide = types_[scheme_.default_type].bits_per_weight() > bits_of_source;
+    const bool narrow = types_[scheme_.unquantized].bits_per_weight() <= bits_of_source;
+    return !has_some || wide || narrow ? scheme_.unquantized : types_.at("BF16");
+  }
 
   void select_rules(const QuantOptions& options, const Architecture& architecture) {
     QuantOptions effective = options;
@@ -70,9 +77,12 @@ class Assignment {
       if (rule.conditions.hold(effective, architecture)) active_.push_back({.rule = &rule});
   }
 
-  // A tied embedding is the output projection as well and follows its rules.
+  // A tied embedding is the output projection as well and follows its rules; the table of per-layer inputs follows the
+  // embedding's.
   [[nodiscard]] TensorRole effective_role(TensorRole role) const {
-    return tied_ && role == TensorRole::token_embd ? TensorRole::output : role;
+    const bool embedding = role == TensorRole::token_embd || role == TensorRole::per_layer_token_embd;
+    if (!embedding) return role;
+    return tied_ ? TensorRole::output : TensorRole::token_embd;
   }
 
   // Every prediction block stored beyond the model's layers has a tensor of each counted role.
@@ -87,10 +97,12 @@ class Assignment {
     }
   }
 
-  bool selected(ActiveRule& active, const Tensor& tensor) const {
+  // `ordinal`: how many tensors of its role came before.
+  bool selected(ActiveRule& active, const Tensor& tensor, std::int64_t ordinal) const {
     const LayerSelector& layers = active.rule->layers;
     switch (layers.count) {
-      case LayerSelector::Count::layer: return layers.selects(tensor.layer, layers_);
+      // Without experts llama.cpp counts the tensors; that differs from the layer's number where layers lack them.
+      case LayerSelector::Count::layer: return layers.selects(experts_ > 1 ? tensor.layer : ordinal, layers_);
       case LayerSelector::Count::tensor: return layers.selects(active.counted++, active.total);
       case LayerSelector::Count::tensor_of_layers: return layers.selects(active.counted++, layers_);
     }
@@ -107,8 +119,11 @@ class Assignment {
   const QuantScheme& scheme_;
   const TypeTable& types_;
   bool tied_;
+  std::int64_t experts_;
   std::int64_t layers_;
+  TypeId source_type_{};
   std::vector<ActiveRule> active_;
+  std::array<std::int64_t, role_count> met_{};
 };
 
 std::int64_t rows_of(const Tensor& tensor) { return tensor.shape[1] * tensor.shape[2]; }

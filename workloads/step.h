@@ -24,8 +24,8 @@ enum class OpKind : std::uint8_t {
   rope,
   kv_append,         // storing the new keys and values
   attention,         // scores, softmax and weighted values over the cache
-  convolution,       // causal convolution of linear attention
-  linear_attention,  // the gated delta rule over a recurrent state
+  convolution,       // causal convolution over the last tokens
+  linear_attention,  // the gated delta rule or Mamba-2 over a recurrent state
   gate,              // sigmoid gate on the attention output
   activation,        // SwiGLU and its kin
   router,            // softmax and top-k over the experts
@@ -54,17 +54,11 @@ struct AttentionShape {
   std::int64_t cached_keys = 0;    // values stored per token; 0: an earlier layer's cache is read
   std::int64_t cached_values = 0;  // 0 for MLA, whose value is a view of the key
   std::int64_t window = 0;
+  std::int64_t compression = 1;  // tokens that a cached entry stands for
+  std::int64_t top = 0;          // entries that a query reads at most; 0: all
+  bool all_see_all = false;      // an encoder's: a query attends to the tokens after it as well
 
   bool operator==(const AttentionShape&) const = default;
-};
-
-struct LinearAttentionShape {
-  std::int64_t key_heads = 0;
-  std::int64_t value_heads = 0;
-  std::int64_t key_dim = 0;
-  std::int64_t value_dim = 0;
-
-  bool operator==(const LinearAttentionShape&) const = default;
 };
 
 struct Op {
@@ -74,10 +68,10 @@ struct Op {
   int group = -1;         // index into StepGraph::groups; -1: not of a layer
   MatmulShape matmul;
   AttentionShape attention;
-  LinearAttentionShape linear;
   std::int64_t read = 0;     // activation values read per token (vector ops)
   std::int64_t written = 0;  // activation values written per token (vector ops)
   double flops = 0;          // vector operations per token
+  std::int64_t state = 0;    // F32 values per sequence, read and written once a step
 };
 
 struct LayerGroup {
@@ -105,5 +99,9 @@ double expected_distinct_experts(double experts, double used, double tokens);
 
 // Tokens of the cache that a query reads, averaged over the new tokens at the depth: causal, capped by the window.
 double mean_attended(double new_tokens, double depth, double window);
+// The same in entries of an attention's cache.
+double mean_attended(const AttentionShape& attention, double new_tokens, double depth);
+// Entries that the queries of a step read at most, of so many cells in the cache.
+double entries_read(const AttentionShape& attention, double cells, double new_tokens);
 
 }  // namespace silicast

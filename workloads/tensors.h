@@ -16,7 +16,17 @@ namespace silicast {
 
 enum class TensorRole : std::uint8_t {
   token_embd,
+  token_embd_norm,
+  token_types,
   position_embd,
+  per_layer_token_embd,
+  per_layer_model_proj,
+  per_layer_proj_norm,
+  altup_proj,
+  altup_unembd_proj,
+  hc_head_fn,
+  hc_head_base,
+  hc_head_scale,
   output_norm,
   output,
   rope_freqs,
@@ -41,15 +51,37 @@ enum class TensorRole : std::uint8_t {
   attn_k_b,
   attn_v_b,
   attn_gate,
+  attn_kv,
+  attn_kv_norm,
+  attn_output_a,
+  attn_output_b,
+  attn_output_norm,
+  attn_compressor_kv,
+  attn_compressor_gate,
+  attn_compressor_ape,
+  attn_compressor_norm,
+  indexer_proj,
+  indexer_attn_q_b,
+  indexer_compressor_kv,
+  indexer_compressor_gate,
+  indexer_compressor_ape,
+  indexer_compressor_norm,
   ssm_in,
   ssm_conv1d,
   ssm_a,
+  ssm_d,
   ssm_dt,
   ssm_norm,
   ssm_out,
   ssm_ba,
   ssm_alpha,
   ssm_beta,
+  shortconv_in_proj,
+  shortconv_conv,
+  shortconv_out_proj,
+  laurel_l,
+  laurel_r,
+  laurel_post_norm,
   post_attention_norm,
   ffn_norm,
   post_ffw_norm,
@@ -57,6 +89,7 @@ enum class TensorRole : std::uint8_t {
   ffn_up,
   ffn_down,
   ffn_gate_inp,
+  ffn_gate_tid2eid,
   ffn_exp_probs_b,
   ffn_gate_exps,
   ffn_up_exps,
@@ -65,6 +98,23 @@ enum class TensorRole : std::uint8_t {
   ffn_up_shexp,
   ffn_down_shexp,
   ffn_gate_inp_shexp,
+  ffn_latent_down,
+  ffn_latent_up,
+  inp_gate,
+  proj,
+  post_norm,
+  layer_output_norm,
+  hc_attn_fn,
+  hc_attn_base,
+  hc_attn_scale,
+  hc_ffn_fn,
+  hc_ffn_base,
+  hc_ffn_scale,
+  altup_router,
+  altup_router_norm,
+  altup_predict_coef,
+  altup_correct_coef,
+  altup_correct_scale,
   other,
 };
 constexpr std::size_t role_count = static_cast<std::size_t>(TensorRole::other) + 1;
@@ -91,12 +141,15 @@ Tensor tensor_of_name(std::string_view name);
 // Whether a quantizer touches the tensor: a matrix or a stack of matrices that is no norm, router, convolution or
 // position table. Rules: tensor_allows_quantization in llama-quant.cpp of llama.cpp.
 bool is_quantizable(const Tensor& tensor);
+// Whether the tensor keeps the 16 bits of the published weights, where others that no quantizer touches become F32.
+bool keeps_source_type(const Tensor& tensor);
 
 // Every tensor of the model, layer by layer, without multi-token-prediction blocks.
 std::vector<Tensor> tensors_of(const Architecture& architecture);
 
 std::int64_t parameter_count(const Architecture& architecture);
-// Those that one token uses: `used` of the experts, everything else; the embedding counts once.
+// Those that one token uses: `used` of the experts, nothing of a table of per-layer inputs (a row of it is looked up),
+// everything else; the embedding counts once.
 std::int64_t active_parameter_count(const Architecture& architecture);
 std::int64_t active_parameter_count(const Architecture& architecture, const std::vector<Tensor>& tensors);
 

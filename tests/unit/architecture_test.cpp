@@ -109,7 +109,7 @@ TEST(ReadArchitecture, WrongFilesAreRefusedWithPlaceAndRule) {
       {base_text + dense_text + attention_text + "colour: blue\n", "colour"},
       {base_text + attention_text + "experts: {count: 4, used: 2, intermediate: 8, leading_dense_layers: 1}\n",
        "layer 0"},
-      {base_text + "kinds:\n  a:\n    attention: {heads: 1, kv_heads: 1, head_dim: 4}\n", "feed_forward"},
+      {base_text + "kinds:\n  a: {}\n", "feed_forward"},
       {base_text + "kinds:\n  a: {attention: {heads: 1, kv_heads: 1, head_dim: 4}, feed_forward: {intermediate: "
                    "3}}\nlayer_kinds: [b]\n",
        "no kind 'b'"},

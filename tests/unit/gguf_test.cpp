@@ -104,6 +104,20 @@ constexpr const char* gemma4_experts =
     R"(, "sliding_window": 32, "global_head_dim": 32, "num_global_key_value_heads": 1,
   "attention_k_eq_v": true, "enable_moe_block": true, "num_experts": 8, "top_k_experts": 2, "moe_intermediate_size": 32)";
 
+constexpr const char* hybrid = R"(, "hybrid_override_pattern": "M-M*M-", "mamba_num_heads": 4, "mamba_head_dim": 8,
+  "n_groups": 2, "ssm_state_size": 8, "conv_kernel": 4)";
+constexpr const char* hybrid_experts = R"(, "hybrid_override_pattern": "MEM*ME", "mamba_num_heads": 4,
+  "mamba_head_dim": 8, "n_groups": 2, "ssm_state_size": 8, "conv_kernel": 4, "n_routed_experts": 8,
+  "num_experts_per_tok": 2, "moe_intermediate_size": 32, "moe_shared_expert_intermediate_size": 48, "moe_latent_size": 24)";
+constexpr const char* convolutions = R"(, "conv_L_cache": 3, "tie_embedding": true,
+  "layer_types": ["conv", "conv", "full_attention", "conv", "conv", "full_attention"])";
+constexpr const char* convolutions_experts = R"(, "conv_L_cache": 3, "num_experts": 8, "num_experts_per_tok": 2,
+  "moe_intermediate_size": 32, "num_dense_layers": 2,
+  "layer_types": ["conv", "conv", "full_attention", "conv", "conv", "full_attention"])";
+
+constexpr const char* gemma3n = R"(, "sliding_window": 32, "num_kv_shared_layers": 2, "hidden_size_per_layer_input": 8,
+  "altup_num_inputs": 4, "laurel_rank": 4)";
+
 constexpr Family families[] = {
     {"llama", ""},
     {"llama", R"(, "rope_scaling": {"rope_type": "llama3"}, "tie_word_embeddings": true)"},
@@ -125,6 +139,15 @@ constexpr Family families[] = {
     {"gemma4", gemma4},
     {"gemma4", gemma4_experts},
     {"gemma4", R"(, "sliding_window": 32, "num_kv_shared_layers": 2)"},
+    {"gemma4", R"(, "sliding_window": 32, "num_kv_shared_layers": 2, "hidden_size_per_layer_input": 8,
+      "use_double_wide_mlp": true)"},
+    {"gemma3n", R"(, "sliding_window": 32, "num_kv_shared_layers": 2, "hidden_size_per_layer_input": 8,
+      "altup_num_inputs": 4, "laurel_rank": 4)"},
+    {"nemotron_h", hybrid},
+    {"nemotron_h", hybrid_experts},
+    {"lfm2", convolutions},
+    {"lfm2_moe", convolutions_experts},
+    {"deci", R"(, "num_key_value_heads_per_layer": [4, 2, 2, 1, 1, 4])"},
     {"phi3", ""},
     {"gpt_oss", R"(, "sliding_window": 32, "num_local_experts": 8, "num_experts_per_tok": 2)"},
     {"deepseek_v2", latent},
@@ -323,12 +346,22 @@ TEST(GgufArchitecture, MetadataAndShapesMustAgree) {
 TEST(GgufArchitecture, KindsOfLayersMustAgree) {
   const auto changed = [](const std::string& type, const char* more, const std::string& key, std::int64_t value) {
     const Architecture a = from_config(config(type, more));
-    return workload_message(ArchitectureWriter(a).written().count(a.gguf_architecture + "." + key, value));
+    return workload_message(ArchitectureWriter(a).written().recount(a.gguf_architecture + "." + key, value));
   };
   expect_message(changed("qwen3_5", linear, "full_attention_interval", 3), "is 3, but layer 2 has linear attention");
   expect_message(changed("deepseek_v3", latent, "leading_dense_block_count", 3), "is 3, but layer 2 has experts");
   expect_message(changed("gemma4", gemma4, "embedding_length_per_layer_input", 8),
-                 "embeddings per layer are not modelled");
+                 "tensor 'per_layer_token_embd.weight': is missing");
+  expect_message(changed("gemma4", gemma4, "attention.shared_kv_layers", 6), "is 6; less than the block_count, 6");
+  expect_message(changed("gemma3n", gemma3n, "altup.num_inputs", 3), "is 3, but altup_proj.weight is for 4");
+  expect_message(changed("gemma3n", gemma3n, "embedding_length_per_layer_input", 0), "is missing or 0, but there is a");
+  expect_message(changed("gemma3n", gemma3n, "embedding_length_per_layer_input", 4), "follows from the metadata");
+  expect_message(changed("lfm2", convolutions, "shortconv.l_cache", 1), "is 1; a count from 2");
+  expect_message(changed("lfm2", convolutions, "shortconv.l_cache", 4), "follows from the metadata");
+  expect_message(changed("nemotron_h", hybrid, "ssm.group_count", 3), "is 3; a divisor of ssm.time_step_rank, 4");
+  expect_message(changed("nemotron_h", hybrid, "ssm.inner_size", 30),
+                 "is 30; a small multiple of ssm.time_step_rank, 4");
+  expect_message(changed("nemotron_h", hybrid, "ssm.state_size", 16), "follows from the metadata");
   EXPECT_EQ(changed("qwen3_5", linear, "full_attention_interval", 4), "accepted");
   EXPECT_EQ(changed("deepseek_v3", latent, "leading_dense_block_count", 2), "accepted");
 }

@@ -55,6 +55,11 @@ class Writer {
     entries_.push_back(counted(key) + little(type) + value);
     return *this;
   }
+  // In place of what was written under that key.
+  Writer& recount(std::string_view key, std::int64_t value) {
+    std::erase_if(entries_, [&](const std::string& entry) { return entry.starts_with(counted(key)); });
+    return count(key, value);
+  }
   Writer& count(std::string_view key, std::int64_t value) {
     return raw(key, u32, little(static_cast<std::uint32_t>(value)));
   }
@@ -123,6 +128,8 @@ class ArchitectureWriter {
     count("block_count", blocks);
     count("embedding_length", a_.hidden);
     count("context_length", a_.context);
+    if (a_.per_layer_input.width > 0) count("embedding_length_per_layer_input", a_.per_layer_input.width);
+    if (a_.alternating_updates.streams > 0) count("altup.num_inputs", a_.alternating_updates.streams);
     if (a_.extra_layers > 0) count("nextn_predict_layers", a_.extra_layers);
     for (const auto& layer : a_.kinds) std::visit([this](const auto& mixer) { write(mixer); }, layer.mixer);
     for (const auto& layer : a_.kinds) std::visit([this](const auto& f) { write(f); }, layer.feed_forward);
@@ -164,7 +171,24 @@ class ArchitectureWriter {
     count("ssm.inner_size", net.value_heads * net.value_dim);
     count("ssm.conv_kernel", net.convolution);
   }
-  void write(const DenseFeedForward& f) { count("feed_forward_length", f.intermediate); }
+  void write(const CompressedAttention& /*attention*/) {}
+  void write(const Mamba2& m) {
+    count("ssm.group_count", m.groups);
+    count("ssm.time_step_rank", m.heads);
+    count("ssm.state_size", m.state);
+    count("ssm.inner_size", m.inner());
+    count("ssm.conv_kernel", m.convolution);
+  }
+  void write(const ShortConvolution& c) { count("shortconv.l_cache", c.convolution); }
+  void write(const Absent& /*absent*/) {}
+  // One number is said only where all layers agree.
+  void write(const DenseFeedForward& f) {
+    const auto differs = [&f](const Layer& layer) {
+      const auto* other = std::get_if<DenseFeedForward>(&layer.feed_forward);
+      return other != nullptr && other->intermediate != f.intermediate;
+    };
+    if (std::none_of(a_.kinds.begin(), a_.kinds.end(), differs)) count("feed_forward_length", f.intermediate);
+  }
   void write(const ExpertFeedForward& f) {
     count("expert_count", f.experts);
     count("expert_used_count", f.used);
@@ -188,7 +212,8 @@ class ArchitectureWriter {
     if (std::holds_alternative<LatentAttention>(a_.kinds[0].mixer)) return;
     writer_.counts(prefix_ + "attention.head_count", heads).counts(prefix_ + "attention.head_count_kv", kv_heads);
     if (shared > 0) writer_.count(prefix_ + "attention.shared_kv_layers", shared);
-    if (mixed_heads()) writer_.flags(prefix_ + "attention.sliding_window_pattern", windows);
+    if (mixed_heads() || a_.gguf_architecture == "gemma3n")
+      writer_.flags(prefix_ + "attention.sliding_window_pattern", windows);
   }
 
   const Architecture& a_;

@@ -121,6 +121,43 @@ constexpr Published published[] = {
      R"({"model_type": "granite", "hidden_size": 4096, "intermediate_size": 12800,
       "num_hidden_layers": 40, "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 49155,
       "max_position_embeddings": 131072, "tie_word_embeddings": true})"},
+    {"Nemotron-3-Nano-30B-A3B", "nemotron_h_moe", 31577940288, R"({"model_type": "nemotron_h", "attention_bias": false,
+      "conv_kernel": 4, "expand": 2, "head_dim": 128, "hidden_size": 2688,
+      "hybrid_override_pattern": "MEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEMEM*EMEMEMEME", "intermediate_size": 1856,
+      "mamba_head_dim": 64, "mamba_num_heads": 64, "max_position_embeddings": 262144, "mlp_hidden_act": "relu2",
+      "moe_intermediate_size": 1856, "moe_shared_expert_intermediate_size": 3712, "n_groups": 8, "n_routed_experts": 128,
+      "n_shared_experts": 1, "num_attention_heads": 32, "num_experts_per_tok": 6, "num_hidden_layers": 52,
+      "num_key_value_heads": 2, "ssm_state_size": 128, "tie_word_embeddings": false, "vocab_size": 131072})"},
+    {"Nemotron-Nano-9B-v2", "nemotron_h", 8888227328, R"({"model_type": "nemotron_h", "conv_kernel": 4, "head_dim": 128,
+      "hidden_size": 4480, "hybrid_override_pattern": "M-M-M-MM-M-M-M*-M-M-M*-M-M-M-M*-M-M-M-M*-M-MM-M-M-M-M-M-",
+      "intermediate_size": 15680, "mamba_head_dim": 80, "mamba_num_heads": 128, "mamba_num_groups": 8,
+      "mamba_state_dim": 128, "max_position_embeddings": 131072, "num_attention_heads": 40, "num_hidden_layers": 56,
+      "num_key_value_heads": 8, "vocab_size": 131072})"},
+    {"LFM2-350M", "lfm2", 354483968, R"({"model_type": "lfm2", "hidden_size": 1024, "block_ff_dim": 6656,
+      "block_auto_adjust_ff_dim": true, "block_ffn_dim_multiplier": 1.0, "block_multiple_of": 256, "conv_bias": false,
+      "conv_L_cache": 3, "num_attention_heads": 16, "num_key_value_heads": 8, "num_hidden_layers": 16,
+      "full_attn_idxs": [2, 5, 8, 10, 12, 14], "vocab_size": 65536, "tie_embedding": true,
+      "max_position_embeddings": 128000})"},
+    {"LFM2-8B-A1B", "lfm2moe", 8339930560, R"({"model_type": "lfm2_moe", "conv_L_cache": 3, "conv_bias": false,
+      "hidden_size": 2048, "intermediate_size": 7168, "moe_intermediate_size": 1792, "num_attention_heads": 32,
+      "num_dense_layers": 2, "num_experts": 32, "num_experts_per_tok": 4, "num_hidden_layers": 24,
+      "num_key_value_heads": 8, "use_expert_bias": true, "vocab_size": 65536, "max_position_embeddings": 128000,
+      "layer_types": ["conv", "conv", "full_attention", "conv", "conv", "conv", "full_attention", "conv", "conv", "conv",
+        "full_attention", "conv", "conv", "conv", "full_attention", "conv", "conv", "conv", "full_attention", "conv",
+        "conv", "full_attention", "conv", "conv"]})"},
+    {"Gemma-4-E2B", "gemma4", 4647450112, R"({"model_type": "gemma4", "text_config": {"model_type": "gemma4_text",
+      "attention_k_eq_v": false, "global_head_dim": 512, "head_dim": 256, "hidden_size": 1536,
+      "hidden_size_per_layer_input": 256, "intermediate_size": 6144, "max_position_embeddings": 131072,
+      "num_attention_heads": 8, "num_hidden_layers": 35, "num_key_value_heads": 1, "num_kv_shared_layers": 20,
+      "sliding_window": 512, "sliding_window_pattern": 5, "use_double_wide_mlp": true, "vocab_size": 262144,
+      "vocab_size_per_layer_input": 262144}})"},
+    {"Gemma-3n-E4B", "gemma3n", 6866696688, R"({"model_type": "gemma3n", "text_config": {"model_type": "gemma3n_text",
+      "altup_num_inputs": 4, "head_dim": 256, "hidden_size": 2048, "hidden_size_per_layer_input": 256,
+      "intermediate_size": [16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384,
+        16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384,
+        16384, 16384, 16384, 16384, 16384, 16384], "laurel_rank": 64, "max_position_embeddings": 32768,
+      "num_attention_heads": 8, "num_hidden_layers": 35, "num_key_value_heads": 2, "num_kv_shared_layers": 15,
+      "sliding_window": 512, "vocab_size": 262400, "vocab_size_per_layer_input": 262144}})"},
     {"OLMo-2-7B", "olmo2", 7298617344, R"({"model_type": "olmo2", "hidden_size": 4096, "intermediate_size": 11008,
       "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 32, "vocab_size": 100352,
       "max_position_embeddings": 4096, "tie_word_embeddings": false})"},
@@ -175,6 +212,34 @@ TEST(HfConfig, TheLastLayersMayShareKeysAndValues) {
   EXPECT_TRUE(attention(a, 4).shared_kv);
 }
 
+TEST(HfConfig, NumbersThatJsonLacksAreNull) {
+  const std::string text =
+      llama(R"(, "time_step_limit": [0.0, Infinity], "a": -Infinity, "b": NaN, "_name_or_path": "NaN\"Infinity")");
+  EXPECT_EQ(architecture_of_hf_config(parse_hf_config(text, "config.json"), "m").hidden, 64);
+  EXPECT_THROW(static_cast<void>(parse_hf_config(R"({"a": Infinit})", "x")), InputError);
+}
+
+TEST(HfConfig, KvHeadsMayDifferByLayer) {
+  const Architecture a = read(llama(R"(, "num_key_value_heads_per_layer": [4, 4, 2, 2, 1, 4])", "deci"));
+  EXPECT_EQ(a.kinds.size(), 3U);
+  EXPECT_EQ(attention(a, 4).kv_heads, 1);
+}
+
+const std::string compressed = R"(, "head_dim": 16, "q_lora_rank": 8, "o_groups": 2, "o_lora_rank": 8,
+  "sliding_window": 16, "n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 8)";
+
+TEST(HfConfig, DeepSeekV4SaysHowEachLayersCacheIsPooled) {
+  const Architecture a = read(llama(compressed + R"(, "hc_mult": 4, "num_hash_layers": 3, "n_shared_experts": 1,
+    "index_n_heads": 2, "index_head_dim": 8, "index_topk": 4, "compress_ratios": [0, 0, 4, 128, 4, 128, 0])",
+                                    "deepseek_v4"));
+  EXPECT_EQ(a.hyper_connections, 4);
+  EXPECT_EQ(std::get<CompressedAttention>(a.layer(0).mixer).compression, 0);
+  EXPECT_EQ(std::get<CompressedAttention>(a.layer(2).mixer).index_top, 4);
+  EXPECT_EQ(std::get<CompressedAttention>(a.layer(3).mixer).index_heads, 0);
+  EXPECT_TRUE(std::get<ExpertFeedForward>(a.layer(2).feed_forward).hash_routed);
+  EXPECT_FALSE(std::get<ExpertFeedForward>(a.layer(3).feed_forward).hash_routed);
+}
+
 TEST(HfConfig, ExpertLayersFollowStepAndExceptions) {
   const std::string experts = R"(, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32)";
   const auto kinds = [](const Architecture& a) {
@@ -213,6 +278,9 @@ std::string message_of(const std::string& json) {
   }
   return "accepted";
 }
+
+const std::string mamba = R"(, "mamba_num_heads": 4, "mamba_head_dim": 8, "n_groups": 2, "ssm_state_size": 8,
+  "conv_kernel": 4)";
 
 struct Broken {
   const char* name;
@@ -258,8 +326,44 @@ const Broken broken[] = {
            "qwen3_moe"),
      "mlp_only_layers: has '6'; layers from 0 to 5 are accepted"},
     {"UnknownFamily", R"({"model_type": "lama"})", "'lama' is not modelled (did you mean 'llama'"},
-    {"PerLayerInput", llama(R"(, "sliding_window": 8, "hidden_size_per_layer_input": 256)", "gemma4_text"),
-     "not modelled, 0 is accepted"},
+    {"PerLayerInput", llama(R"(, "sliding_window": 8, "hidden_size_per_layer_input": -2)", "gemma4_text"),
+     "hidden_size_per_layer_input: a whole number from 0"},
+    {"AllShared", llama(R"(, "sliding_window": 8, "num_kv_shared_layers": 6)", "gemma4_text"),
+     "num_kv_shared_layers: a whole number from 0 to 5"},
+    {"FewWidths",
+     llama(R"(, "sliding_window": 8, "altup_num_inputs": 4, "laurel_rank": 4, "intermediate_size": [1, 2])", "gemma3n"),
+     "intermediate_size"},
+    {"NoStreams", llama(R"(, "sliding_window": 8)", "gemma3n"), "altup_num_inputs: required, but missing"},
+    {"NoPattern", llama(mamba, "nemotron_h"), "hybrid_override_pattern: required, but missing"},
+    {"ShortPattern", llama(mamba + R"(, "hybrid_override_pattern": "M*-")", "nemotron_h"),
+     "hybrid_override_pattern: has 3 entries; num_hidden_layers, 6, are expected"},
+    {"OddBlock", llama(mamba + R"(, "hybrid_override_pattern": "MM*-X-")", "nemotron_h"),
+     "hybrid_override_pattern: has 'X'; M (Mamba-2)"},
+    {"OddBlockName", llama(mamba + R"(, "layers_block_type": ["mamba", "conv"])", "nemotron_h"),
+     "layers_block_type: has 'conv'; mamba, attention, mlp and moe"},
+    {"NoState",
+     llama(R"(, "hybrid_override_pattern": "MM*-M-", "mamba_num_heads": 4, "mamba_head_dim": 8, "n_groups": 1)",
+           "nemotron_h"),
+     "ssm_state_size: required, but missing"},
+    {"OddGroupsOfHeads",
+     llama(R"(, "hybrid_override_pattern": "MM*-M-", "mamba_num_heads": 4, "mamba_head_dim": 8,
+      "n_groups": 3, "ssm_state_size": 8, "conv_kernel": 4)",
+           "nemotron_h"),
+     "mamba2.heads: must be a multiple of mamba2.groups"},
+    {"NoConvolution", llama(R"(, "layer_types": ["conv", "conv", "conv", "conv", "conv", "full_attention"])", "lfm2"),
+     "conv_L_cache: required, but missing"},
+    {"OddLayer", llama(R"(, "conv_L_cache": 3, "layer_types": ["conv", "mamba"])", "lfm2"),
+     "layer_types: has 'mamba'; conv and full_attention"},
+    {"NoLayers", llama(R"(, "conv_L_cache": 3)", "lfm2"), "layer_types: required, but missing"},
+    {"FarLayer", llama(R"(, "conv_L_cache": 3, "full_attn_idxs": [2, 6])", "lfm2"),
+     "full_attn_idxs: has '6'; whole numbers from 0 to 5"},
+    {"NoHeadsPerLayer", llama("", "deci"), "num_key_value_heads_per_layer: required, but missing"},
+    {"FewHeadsPerLayer", llama(R"(, "num_key_value_heads_per_layer": [4, 2])", "deci"),
+     "num_key_value_heads_per_layer: has 2 entries"},
+    {"FewRatios", llama(compressed + R"(, "compress_ratios": [0, 4])", "deepseek_v4"),
+     "compress_ratios: has 2 entries"},
+    {"NoIndexer", llama(compressed + R"(, "compress_ratios": [0, 0, 4, 128, 4, 128])", "deepseek_v4"),
+     "index_n_heads: required, but missing"},
     {"NoType", R"({"architectures": ["LlamaForCausalLM"]})", "model_type: required, but missing"},
 };
 

@@ -272,5 +272,43 @@ TEST(QuantScheme, TheLastRuleThatAppliesDecides) {
   EXPECT_EQ(type_of(w, "blk.0.attn_norm.weight"), "F32");
 }
 
+// ggml_type in ggml.h; the numbers left out were removed from it.
+TEST(Types, EveryOneOfGgmlIsThere) {
+  for (const int number : {0,  1,  2,  3,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19,
+                           20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 34, 35, 39, 40, 41, 42})
+    EXPECT_TRUE(types()->find_gguf(number)) << number;
+}
+
+// llama_ftype in llama.h as llama-quantize spells them, and the formats of other stacks.
+TEST(Schemes, EveryFileTypeAndFormatIsThere) {
+  for (const char* name :
+       {"F32",          "F16",      "BF16",         "Q4_0",     "Q4_1",         "Q5_0",     "Q5_1",
+        "Q8_0",         "Q2_K",     "Q2_K_S",       "Q3_K_S",   "Q3_K_M",       "Q3_K_L",   "Q4_K_S",
+        "Q4_K_M",       "Q5_K_S",   "Q5_K_M",       "Q6_K",     "IQ1_S",        "IQ1_M",    "IQ2_XXS",
+        "IQ2_XS",       "IQ2_S",    "IQ2_M",        "IQ3_XXS",  "IQ3_XS",       "IQ3_S",    "IQ3_M",
+        "IQ4_NL",       "IQ4_XS",   "TQ1_0",        "TQ2_0",    "MXFP4_MOE",    "NVFP4",    "GGUF-NVFP4",
+        "Q1_0",         "Q2_0",     "FP8",          "INT4-AWQ", "INT4-GPTQ",    "W8A8",     "MLX-3bit",
+        "MLX-3bit-g32", "MLX-4bit", "MLX-4bit-g32", "MLX-6bit", "MLX-6bit-g32", "MLX-8bit", "MLX-8bit-g32"}) {
+    const QuantScheme s = scheme(name);
+    EXPECT_GT((*types())[s.default_type].bits_per_weight(), 0) << name;
+  }
+}
+
+// Where some layers lack a block, llama.cpp counts the tensors in models without experts: of 6 layers with 3 ffn_down,
+// the first of "more bits" are those met first.
+TEST(AssignTypes, CountsTensorsWhereLayersLackThem) {
+  const Architecture a = model_of(
+      "architecture: nemotron_h\nlayers: 16\nhidden: 256\nvocabulary: 512\ncontext: 64\nnorms: {per_layer: 1}\n"
+      "kinds:\n  m: {mamba2: {heads: 4, head_dim: 64, groups: 2, state: 64, convolution: 4}}\n"
+      "  f: {feed_forward: {intermediate: 512, activation: relu2}}\nlayer_kinds: [m, f]\n");
+  const Workload w = quantized(a, "Q4_K_M");
+  // i of n = 16: i < 2, or (i - 2) mod 3 = 2, for i = 0..7.
+  const bool more[] = {true, true, false, false, true, false, false, true};
+  for (int i = 0; i < 8; ++i)
+    EXPECT_EQ(type_of(w, "blk." + std::to_string(2 * i + 1) + ".ffn_down.weight"), more[i] ? "Q6_K" : "Q4_K") << i;
+  EXPECT_EQ(type_of(w, "blk.0.ssm_in.weight"), "Q4_K");
+  EXPECT_EQ(type_of(w, "blk.0.ssm_conv1d.weight"), "F32");
+}
+
 }  // namespace
 }  // namespace silicast
