@@ -89,6 +89,7 @@ HeldOut predict(const FitRow& row, std::size_t fold, const Profiles& profiles) {
   const Profile& profile = at == profiles.end() ? none : at->second;
   const StepCost cost = row.cost(profile.corrections(row.scope));
   held.predicted = row.tokens / cost.seconds.value();
+  held.bound = cost.bottleneck();
   held.level = profile.level(row.scope);
   held.parameter_sd = log_scale(0, profile.log_sd(row.scope, row.main_type), cost);
   return held;

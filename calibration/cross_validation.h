@@ -24,6 +24,7 @@ struct HeldOut {
   EvidenceLevel level = EvidenceLevel::datasheet;
   double predicted = 0;     // tokens per second
   double parameter_sd = 0;  // of its logarithm
+  Resource bound{};         // what takes most of the time
   double p10 = 0, p90 = 0;
   // Efficiencies of the training rows on the ideal rate: of the metric, of its quantization, of its device.
   std::optional<double> constant_efficiency, per_quant_efficiency, per_device_efficiency;

@@ -17,9 +17,6 @@ namespace silicast {
 
 namespace {
 
-// Local stacks: one sequence at a server is timed with its network and scheduler, which sources do not describe.
-constexpr std::array<std::string_view, 3> fitted_stacks{"llama.cpp", "ik-llama.cpp", "mlx"};
-
 // A step's time is all but linear in its depth: few samples do.
 constexpr std::int64_t most_prefill_steps = 3;
 constexpr std::int64_t most_decode_steps = 2;
@@ -89,15 +86,6 @@ FitRow row_of(const Observation& observation, const Question& question, const Co
   return row;
 }
 
-// lhl/strix-halo-testing runs every prefill with rocBLAS, which has no tuned kernels for RDNA 3.5, and again with
-// hipBLASLt, up to three times as fast; later releases use the latter by themselves, and a query cannot name the
-// former.
-bool is_untuned_rocblas(const Observation& row) {
-  const std::string notes = lower(row.notes);
-  return row.metric == name_of(Metric::prefill_rate) && notes.find("build variant=") != std::string::npos &&
-         notes.find("llama.cpp-vulkan") == std::string::npos && notes.find("hipblaslt=1") == std::string::npos;
-}
-
 struct Candidate {
   std::size_t index = 0;
   Question question;
@@ -119,12 +107,6 @@ std::variant<Question, std::string> question_of(const Observation& observation, 
   if (question.query.concurrency != 1) return std::string("several sequences");
   if (question.query.offload.wants_host() && question.query.offload.cpu_moe_layers > 0)
     return std::string("experts on the host");
-  if (std::none_of(fitted_stacks.begin(), fitted_stacks.end(),
-                   [&](std::string_view stack) { return question.query.stack.starts_with(stack); }))
-    return std::string("a server's rate");
-  if (question.query.stack.starts_with("llama.cpp") && observation.source_url.find("/pull/") != std::string::npos)
-    return std::string("development build: a table of a pull request");
-  if (is_untuned_rocblas(observation)) return std::string("rocBLAS without tuned kernels");
   question.query.calibrated = false;
   return question;
 }

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 
 #include "base/document.h"
@@ -65,20 +64,6 @@ ExitCode list_runs(const Options& options) {
     case Format::yaml: print(table_text(table)); break;
   }
   return ExitCode::done;
-}
-
-// Beside the file first, so that one that was there is whole until the new one is.
-void write_whole(const std::filesystem::path& path, const std::string& text) {
-  const std::filesystem::path draft = path.string() + ".part";
-  std::ofstream file(draft, std::ios::binary);
-  file << text;
-  file.close();
-  std::error_code error;
-  if (file) std::filesystem::rename(draft, path, error);
-  if (!file || error) {
-    std::filesystem::remove(draft, error);
-    throw InputError(path.string() + ": cannot be written");
-  }
 }
 
 ExitCode export_runs(const Options& options) {

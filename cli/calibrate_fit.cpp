@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <thread>
 
@@ -35,13 +34,6 @@ std::string today() {
   return text.data();
 }
 
-void write(const std::filesystem::path& path, const std::string& text) {
-  std::ofstream file(path, std::ios::binary);
-  file << text;
-  file.close();
-  if (!file) throw InputError(path.string() + ": cannot be written");
-}
-
 // Scales of the residuals that cells, models and devices leave when they are held out: who asks has a measured device
 // with a model that was measured there, or with another one, or another device.
 void set_residuals(Profiles& profiles, const std::vector<FitRow>& rows, unsigned threads) {
@@ -69,7 +61,7 @@ ExitCode run(const Options& options) {
       options.out.empty() ? database.folder() / "profiles" : std::filesystem::path(options.out);
   std::string text;
   for (const auto& [family, profile] : profiles) {
-    write(folder / (family + ".yaml"), profile_yaml(profile));
+    write_whole(folder / (family + ".yaml"), profile_yaml(profile));
     text += (folder / (family + ".yaml")).string() + ": " + std::to_string(profile.decode_rows) + " decode and " +
             std::to_string(profile.prefill_rows) + " prefill rates, " + std::to_string(profile.parameters.size()) +
             " parameters" + "\n";

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 
 #include "base/text.h"
 #include "cli/command.h"
@@ -68,6 +69,19 @@ TextStyle text_style() {
   const bool terminal = isatty(STDOUT_FILENO) != 0;
   return {.colour = terminal && environment("NO_COLOR").empty() && environment("TERM") != "dumb",
           .blocks = terminal && utf8_locale()};
+}
+
+void write_whole(const std::filesystem::path& path, const std::string& text) {
+  const std::filesystem::path draft = path.string() + ".part";
+  std::ofstream file(draft, std::ios::binary);
+  file << text;
+  file.close();
+  std::error_code error;
+  if (file) std::filesystem::rename(draft, path, error);
+  if (!file || error) {
+    std::filesystem::remove(draft, error);
+    throw InputError(path.string() + ": cannot be written");
+  }
 }
 
 }  // namespace silicast::cli

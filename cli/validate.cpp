@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <CLI/CLI.hpp>
-#include <fstream>
 #include <memory>
 
 #include "base/text.h"
@@ -17,27 +16,21 @@ struct Options {
   std::string predictions;
   std::string data;
   std::vector<std::string> group_by;
+  std::vector<std::string> by;
   bool cross = false;
   std::string profile = "auto";
   Format format = Format::text;
 };
 
-void write(const std::string& path, const std::string& text) {
-  std::ofstream file(path, std::ios::binary);
-  file << text;
-  file.close();
-  if (!file) throw InputError(path + ": cannot be written");
-}
-
 ExitCode run(const Options& options) {
   const Database database(data_folder(options.data));
   if (options.cross) {
-    print(cross_validated(options.files, database));
+    print(cross_validated({options.files, options.by, options.predictions}, database));
     return ExitCode::done;
   }
   const Validation validation = validate(read_all_observations(options.files), database,
                                          {.group_by = options.group_by, .calibrated = options.profile == "auto"});
-  if (!options.predictions.empty()) write(options.predictions, predictions_csv(validation));
+  if (!options.predictions.empty()) write_whole(options.predictions, predictions_csv(validation));
   print(options.format == Format::json ? validation_json(validation) : validation_text(validation));
   return ExitCode::done;
 }
@@ -57,6 +50,10 @@ void add_validate(CLI::App& app, Action& action) {
   command.add_flag(
       "--cross", options->cross,
       "Fits to nine tenths and predicts the rest, by device, model, source and at random; prints Markdown");
+  command.add_option("--by", options->by, "What --cross holds out (default: all of them)")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"cell", "device", "model", "source"}))
+      ->type_name("cell|device|model|source,...");
   command.add_option("--profile", options->profile, "Corrections fitted to measurements (default auto), or none")
       ->check(CLI::IsMember({"auto", "none"}))
       ->type_name("auto|none");

@@ -9,7 +9,13 @@
 
 namespace silicast::cli {
 
+struct CrossOptions {
+  std::vector<std::string> files;
+  std::vector<std::string> by;  // names of FoldBy; empty: all
+  std::string predictions;      // file for every held-out row; empty: none
+};
+
 // Held-out accuracy of the rows of the files, as Markdown; progress goes to stderr.
-std::string cross_validated(const std::vector<std::string>& files, const Database& database);
+std::string cross_validated(const CrossOptions& options, const Database& database);
 
 }  // namespace silicast::cli

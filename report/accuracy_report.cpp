@@ -2,6 +2,7 @@
 #include "report/accuracy_report.h"
 
 #include "base/text.h"
+#include "report/value.h"
 
 namespace silicast {
 
@@ -119,6 +120,40 @@ std::string accuracy_markdown(const std::vector<Accuracy>& runs, const FitRows& 
   for (const Accuracy& run : runs)
     text += "## The worst rows: " + std::string(name_of(run.by)) + " held out\n\n" + worst_table(run) + "\n";
   return text + "## Rows that are not part of this\n\n" + left_out_table(rows);
+}
+
+std::string held_out_csv(const std::vector<CrossValidation>& runs) {
+  std::string text =
+      "held_out,fold,id,source,device,architecture,stack,model,quant,shape,metric,measured,predicted,p10,p90,"
+      "evidence,bound,constant_efficiency,per_quant_efficiency,per_device_efficiency\n";
+  const auto number = [](std::optional<double> x) { return x ? rounded(*x, 6) : std::string(); };
+  for (const CrossValidation& run : runs)
+    for (const HeldOut& held : run.rows) {
+      const FitRow& row = *held.row;
+      std::vector<std::string> cells{std::string(name_of(run.by)),
+                                     std::to_string(held.fold),
+                                     row.id,
+                                     row.source,
+                                     row.scope.device,
+                                     row.scope.architecture,
+                                     row.scope.stack,
+                                     row.model,
+                                     row.quant,
+                                     row.shape,
+                                     std::string(name_of(row.metric)),
+                                     number(row.measured),
+                                     number(held.predicted),
+                                     number(held.p10),
+                                     number(held.p90),
+                                     std::string(name_of(held.level)),
+                                     std::string(name_of(held.bound)),
+                                     number(held.constant_efficiency),
+                                     number(held.per_quant_efficiency),
+                                     number(held.per_device_efficiency)};
+      for (std::string& cell : cells) cell = csv_cell(cell);
+      text += join(cells, ",") + "\n";
+    }
+  return text;
 }
 
 }  // namespace silicast

@@ -13,4 +13,7 @@ namespace silicast {
 // `command` is what was run.
 std::string accuracy_markdown(const std::vector<Accuracy>& runs, const FitRows& rows, const std::string& command);
 
+// Every held-out row with its prediction.
+std::string held_out_csv(const std::vector<CrossValidation>& runs);
+
 }  // namespace silicast
