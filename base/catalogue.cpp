@@ -2,6 +2,7 @@
 #include "base/catalogue.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "base/text.h"
@@ -146,6 +147,7 @@ std::vector<Entry> Catalogue::entries_of_text(const std::string& text, const fs:
     throw InputError(variants->mark, "variants", "a map from ids to differences is expected, got " + shown(*variants));
   if (const Node* id = root.find("id")) throw InputError(id->mark, "id", "a file with variants has no id of its own");
   std::vector<Entry> entries;
+  std::map<std::string, std::pair<Node, decltype(Entry::sources)>> earlier;  // merged, with sources
   for (const auto& member : variants->members) {
     if (member.value.kind != Node::Kind::null) {
       const std::string path = "variants." + member.key;
@@ -154,9 +156,23 @@ std::vector<Entry> Catalogue::entries_of_text(const std::string& text, const fs:
       if (const Node* id = member.value.find("id"))
         throw InputError(id->mark, path + ".id", "the key of a variant is its id");
     }
-    Node node = member.value.kind == Node::Kind::null ? root : merged(root, member.value);
+    Node difference = member.value;
+    Node base = root;
+    std::optional<Node> of;
+    if (difference.kind == Node::Kind::map) of = extract(difference, "of");
+    if (of) {
+      const auto at = earlier.find(of->scalar);
+      if (at == earlier.end())
+        throw InputError(of->mark, "variants." + member.key + ".of", "no variant " + shown(*of) + " stands above");
+      base = at->second.first;
+      extract(base, "aliases");
+    }
+    Node node = difference.kind == Node::Kind::null ? std::move(base) : merged(std::move(base), difference);
+    Node kept = node;
     entries.push_back(make_entry(std::move(node), member.key, member.mark));
-    if (member.value.kind == Node::Kind::map) collect_sources(member.value, entries.back().sources);
+    if (of) entries.back().sources = earlier.at(of->scalar).second;
+    if (difference.kind == Node::Kind::map) collect_sources(difference, entries.back().sources);
+    earlier.emplace(member.key, std::pair(std::move(kept), entries.back().sources));
   }
   return entries;
 }

@@ -2,6 +2,7 @@
 #include "calibration/accuracy.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 namespace silicast {
@@ -12,31 +13,59 @@ PredictedMeasured pair_of(const HeldOut& held) {
   return {.predicted = held.predicted, .measured = held.row->measured, .p10 = held.p10, .p90 = held.p90};
 }
 
+using Pairs = std::map<std::string, std::vector<PredictedMeasured>>;  // by who predicted
+
+void add_baselines(const HeldOut& held, Pairs& pairs) {
+  const auto add = [&](const std::string& name, std::optional<double> predicted) {
+    if (predicted) pairs[name].push_back({.predicted = *predicted, .measured = held.row->measured});
+  };
+  add("bandwidth over size", held.row->ideal > 0 ? std::optional(held.row->ideal) : std::nullopt);
+  add("constant efficiency", held.constant_efficiency);
+  add("efficiency by quantization", held.per_quant_efficiency);
+  add("efficiency by device", held.per_device_efficiency);
+}
+
+std::map<std::string, ErrorStatistics> errors_of(const Pairs& pairs) {
+  std::map<std::string, ErrorStatistics> errors;
+  for (const auto& [name, of_name] : pairs) errors.emplace(name, error_statistics(of_name));
+  return errors;
+}
+
 template <class KeyOf>
-auto by_key(const CrossValidation& result, KeyOf key_of) {
-  std::map<std::pair<std::string, std::string>, std::vector<PredictedMeasured>> pairs;
-  for (const HeldOut& held : result.rows)
-    pairs[{key_of(held), std::string(name_of(held.row->metric))}].push_back(pair_of(held));
-  std::map<std::pair<std::string, std::string>, ErrorStatistics> errors;
-  for (const auto& [key, of_key] : pairs) errors.emplace(key, error_statistics(of_key));
+Grouping by_key(const CrossValidation& result, KeyOf key_of) {
+  std::map<std::pair<std::string, std::string>, std::pair<std::vector<PredictedMeasured>, Pairs>> pairs;
+  for (const HeldOut& held : result.rows) {
+    auto& [model, baselines] = pairs[{key_of(held), std::string(name_of(held.row->metric))}];
+    model.push_back(pair_of(held));
+    add_baselines(held, baselines);
+  }
+  Grouping errors;
+  for (const auto& [key, of_key] : pairs) {
+    GroupErrors group{.model = error_statistics(of_key.first), .best_baseline = {}, .best_median = 0};
+    for (const auto& [name, of_baseline] : errors_of(of_key.second))
+      if (group.best_baseline.empty() || of_baseline.median_ape < group.best_median)
+        group.best_baseline = name, group.best_median = of_baseline.median_ape;
+    errors.emplace(key, std::move(group));
+  }
   return errors;
 }
 
 std::map<std::string, ErrorStatistics> baselines_of(const CrossValidation& result, const std::string& metric) {
-  std::map<std::string, std::vector<PredictedMeasured>> pairs;
-  const auto add = [&](const std::string& name, const HeldOut& held, std::optional<double> predicted) {
-    if (predicted) pairs[name].push_back({.predicted = *predicted, .measured = held.row->measured});
-  };
-  for (const HeldOut& held : result.rows) {
-    if (name_of(held.row->metric) != metric) continue;
-    add("bandwidth over size", held, held.row->ideal > 0 ? std::optional(held.row->ideal) : std::nullopt);
-    add("constant efficiency", held, held.constant_efficiency);
-    add("efficiency by quantization", held, held.per_quant_efficiency);
-    add("efficiency by device", held, held.per_device_efficiency);
-  }
-  std::map<std::string, ErrorStatistics> errors;
-  for (const auto& [name, of_name] : pairs) errors.emplace(name, error_statistics(of_name));
-  return errors;
+  Pairs pairs;
+  for (const HeldOut& held : result.rows)
+    if (name_of(held.row->metric) == metric) add_baselines(held, pairs);
+  return errors_of(pairs);
+}
+
+// Tokens in the cache for a decode, of the prompt for a prefill.
+std::string length_class(const FitRow& row) {
+  const bool prefill = row.metric == Metric::prefill_rate;
+  constexpr std::array<std::pair<double, std::string_view>, 4> bounds{
+      {{63, "up to 63"}, {1023, "64 to 1023"}, {8191, "1024 to 8191"}, {1e12, "8192 and more"}}};
+  const double tokens = prefill ? std::max(row.tokens, row.depth) : row.depth;
+  for (const auto& [most, name] : bounds)
+    if (tokens <= most) return std::string(prefill ? "prompt or depth " : "depth ") + std::string(name);
+  return "";
 }
 
 double off(const HeldOut* held) { return std::abs(std::log(held->predicted / held->row->measured)); }
@@ -46,12 +75,15 @@ double off(const HeldOut* held) { return std::abs(std::log(held->predicted / hel
 Accuracy accuracy_of(const CrossValidation& result) {
   Accuracy accuracy{.by = result.by};
   for (const auto& [key, errors] : by_key(result, [](const HeldOut&) { return std::string(); }))
-    accuracy.metrics.emplace(key.second, HeldOutErrors{errors, baselines_of(result, key.second)});
+    accuracy.metrics.emplace(key.second, HeldOutErrors{errors.model, baselines_of(result, key.second)});
   accuracy.groups.emplace_back("stack", by_key(result, [](const HeldOut& held) { return held.row->family; }));
   accuracy.groups.emplace_back("evidence",
                                by_key(result, [](const HeldOut& held) { return std::string(name_of(held.level)); }));
   accuracy.groups.emplace_back("device", by_key(result, [](const HeldOut& held) { return held.row->scope.device; }));
   accuracy.groups.emplace_back("quantization", by_key(result, [](const HeldOut& held) { return held.row->quant; }));
+  accuracy.groups.emplace_back("model class",
+                               by_key(result, [](const HeldOut& held) { return held.row->model_class; }));
+  accuracy.groups.emplace_back("length", by_key(result, [](const HeldOut& held) { return length_class(*held.row); }));
   for (const HeldOut& held : result.rows) accuracy.worst.push_back(&held);
   constexpr std::size_t most = 20;
   const auto end = accuracy.worst.begin() + static_cast<std::ptrdiff_t>(std::min(most, accuracy.worst.size()));

@@ -17,12 +17,20 @@ struct HeldOutErrors {
   std::map<std::string, ErrorStatistics> baselines;  // by name
 };
 
+struct GroupErrors {
+  ErrorStatistics model;
+  std::string best_baseline;  // the one of the least median error
+  double best_median = 0;
+};
+
+// value, metric -> errors.
+using Grouping = std::map<std::pair<std::string, std::string>, GroupErrors>;
+
 struct Accuracy {
   FoldBy by{};
-  std::map<std::string, HeldOutErrors> metrics;  // by metric
-  // What the rows are divided by ("stack", "evidence", ...) -> value, metric -> errors.
-  std::vector<std::pair<std::string, std::map<std::pair<std::string, std::string>, ErrorStatistics>>> groups;
-  std::vector<const HeldOut*> worst;  // twenty, of the largest |log(predicted / measured)|
+  std::map<std::string, HeldOutErrors> metrics;          // by metric
+  std::vector<std::pair<std::string, Grouping>> groups;  // by what the rows are divided by: "stack", "evidence", ...
+  std::vector<const HeldOut*> worst;                     // twenty, of the largest |log(predicted / measured)|
 };
 
 // Refers to the rows of `result`.

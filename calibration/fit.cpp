@@ -4,6 +4,7 @@
 #include <ceres/ceres.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cmath>
 #include <memory>
@@ -28,6 +29,16 @@ constexpr double outlier_begins = 2;
 
 // Above what nobody's hardware strays: keeps logarithms finite whatever the rows say.
 constexpr double farthest_log = 3;
+
+// Kernels for one column, which stream the weights as fast as the memory gives them: what their names share says more
+// than what tells them apart.
+bool is_vector_kernel(const std::string& parameter) {
+  if (!parameter.starts_with("kernel/name/")) return false;
+  constexpr std::array<std::string_view, 7> signs{"mmv", "mul_mv", "mul_mat_vec", "vec_dot",
+                                                  "qmv", "gemv",   "one column"};
+  return std::any_of(signs.begin(), signs.end(),
+                     [&](std::string_view sign) { return parameter.find(sign) != std::string::npos; });
+}
 
 // The parameters of a problem with their priors: each is centred on its parent, or on zero.
 class Parameters {
@@ -59,6 +70,7 @@ class Parameters {
   [[nodiscard]] const std::string& name(std::size_t i) const { return names_[i]; }
   [[nodiscard]] const std::optional<std::size_t>& parent(std::size_t i) const { return parents_[i]; }
   [[nodiscard]] double spread(std::size_t i) const {
+    if (is_vector_kernel(names_[i])) return spread_.find("kernel/vector")->second;
     const auto first = names_[i].find('/');
     return spread_.find(names_[i].substr(0, names_[i].find('/', first + 1)))->second;
   }
@@ -183,7 +195,8 @@ std::map<std::string, double, std::less<>> prior_spread(std::string_view family)
       {"unpack/stack", 0.1},      {"unpack/architecture", 0.02},
       {"unpack/device", 0.01},  // counted in sources: the same everywhere
       {"unpack/type", 0.2},       {"matrix/type", 0.15},
-      {"kernel/name", 0.35},  // attention: estimates
+      {"kernel/name", 0.35},    // attention: estimates
+      {"kernel/vector", 0.08},  // see is_vector_kernel
       {"matrix/generation", 0.2}, {"launch/generation", 0.2},
       {"step/stack", 0.5},
   };

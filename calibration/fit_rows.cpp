@@ -59,6 +59,14 @@ std::string main_type_of(const std::vector<OpWork>& work) {
   return most == bytes.end() ? std::string() : std::string(most->first);
 }
 
+std::string class_of(const Architecture& architecture) {
+  const bool recurrent = std::any_of(architecture.kinds.begin(), architecture.kinds.end(), [](const Layer& layer) {
+    return !std::holds_alternative<GroupedAttention>(layer.mixer) &&
+           !std::holds_alternative<LatentAttention>(layer.mixer);
+  });
+  return std::string(recurrent ? "hybrid, " : "") + (architecture.has_experts() ? "mixture of experts" : "dense");
+}
+
 FitRow row_of(const Observation& observation, const Question& question, const Compiled& c) {
   const bool prefill = question.metric == Metric::prefill_rate;
   FitRow row{.id = observation.id,
@@ -70,7 +78,9 @@ FitRow row_of(const Observation& observation, const Question& question, const Co
              .metric = question.metric,
              .measured = observation.value,
              .tokens = prefill ? static_cast<double>(c.query.prompt) : 1,
-             .shape = shape_of(c.query, question.metric)};
+             .shape = shape_of(c.query, question.metric),
+             .model_class = class_of(c.workload->architecture),
+             .depth = static_cast<double>(c.query.depth)};
   const StepEvaluator& evaluator = *c.evaluator.single();
   const auto steps = prefill ? prefill_steps(c.query, c.machine.device.ubatch, most_prefill_steps)
                              : decode_steps(c.query, most_decode_steps);

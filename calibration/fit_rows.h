@@ -30,7 +30,9 @@ struct FitRow {
   double step_seconds = 0;   // of all steps, beside their work
   double ideal = 0;          // bandwidth over size, or peak over operations (baselines.h)
   double weight = 1;
-  std::string shape;  // "pp512", "tg128 @ d4096"
+  std::string shape;        // "pp512", "tg128 @ d4096"
+  std::string model_class;  // dense, mixture of experts; hybrid where some layers have no attention
+  double depth = 0;         // tokens in the cache before it
 
   [[nodiscard]] StepCost cost(const Corrections& corrections) const;
 };

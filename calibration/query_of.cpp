@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <tuple>
 
 #include "base/text.h"
 
@@ -69,6 +70,12 @@ bool is_open_load(const Observation& row, std::string_view notes) {
 
 // And its forks.
 bool is_llama_cpp(std::string_view stack) { return contains(stack, "llama.cpp"); }
+
+// "llama.cpp-cuda-2024-10" of "llama.cpp-cuda": the same with a year, perhaps a month.
+bool is_generation(std::string_view stack, std::string_view family) {
+  if (!stack.starts_with(family) || !stack.substr(family.size()).starts_with("-20")) return false;
+  return stack.substr(family.size()).find_first_not_of("-0123456789") == std::string_view::npos;
+}
 
 // llama.cpp's micro-batch: the smaller of -b and -ub, which sources state in the notes.
 std::optional<std::int64_t> noted_ubatch(std::string_view notes) {
@@ -222,7 +229,21 @@ QueryMapper::QueryMapper(const Database& database)
       stacks_(names_of(database.stacks())) {
   for (const auto& [name, id] : stacks_)
     if (name == canonical_name(id))
-      generations_.push_back({database.stack(id), month_of(database.stack(id)->release).value_or(0)});
+      generations_.push_back({database.stack(id), month_of(database.stack(id)->since).value_or(0)});
+}
+
+// Builds and settings that sources state in their notes and that choose other kernels.
+std::string QueryMapper::build_variant(const std::string& stack, std::string_view notes) const {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 4> signs{{{"hipblaslt=1", "-hipblaslt"},
+                                                                                {"hipblaslt=0", "-rocblas"},
+                                                                                {"hipblaslt off", "-rocblas"},
+                                                                                {"rocwmma", "-rocwmma"}}};
+  for (const auto& [sign, suffix] : signs) {
+    if (!contains(notes, sign)) continue;
+    const auto at = stacks_.find(canonical_name(stack) + std::string(suffix));
+    if (at != stacks_.end()) return at->second;
+  }
+  return stack;
 }
 
 bool QueryMapper::runs(const Stack& stack, const QuantScheme& scheme) const {
@@ -247,19 +268,19 @@ std::optional<std::string> QueryMapper::stack_of(const Observation& row, const Q
   const auto scheme = database_->quant(parse_quant_name(query.quant).scheme);
 
   std::optional<std::string> best;
-  std::pair<bool, int> best_rank;
+  std::tuple<bool, bool, int> best_rank;
   for (const Generation& generation : generations_) {
     const std::string name = canonical_name(generation.stack->id);
     const bool is_current = name == family;
-    const bool is_earlier = name.starts_with(family + "-20");  // llama.cpp-cuda-2024
-    if (!is_current && !is_earlier) continue;
-    // Rows without a date ran on whatever was current.
-    const int distance = month ? std::abs(generation.month - *month) : is_current ? 0 : 1;
-    const std::pair rank{!runs(*generation.stack, *scheme), distance};
+    if (!is_current && !is_generation(name, family)) continue;
+    // Rows without a date ran on whatever was current; those from before the first generation on the first.
+    const int age = month ? *month - generation.since : is_current ? 0 : 1;
+    const std::tuple rank{!runs(*generation.stack, *scheme), age < 0, std::abs(age)};
     if (best && rank >= best_rank) continue;
     best = generation.stack->id;
     best_rank = rank;
   }
+  if (best) best = build_variant(*best, lower(row.notes));
   return best;
 }
 

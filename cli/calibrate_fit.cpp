@@ -34,11 +34,11 @@ std::string today() {
   return text.data();
 }
 
-// Scales of the residuals that cells, models and devices leave when they are held out: who asks has a measured device
-// with a model that was measured there, or with another one, or another device.
+// Scales of the residuals that sources, models and devices leave when they are held out: who asks is a new source, with a
+// measured device and a model that was measured there, or with another model, or another device.
 void set_residuals(Profiles& profiles, const std::vector<FitRow>& rows, unsigned threads) {
   std::vector<CrossValidation> runs;
-  for (const FoldBy by : {FoldBy::cell, FoldBy::model, FoldBy::device})
+  for (const FoldBy by : {FoldBy::source, FoldBy::model, FoldBy::device})
     runs.push_back(cross_validate(rows, by, folds, threads, progress_line));
   std::vector<const HeldOut*> all;
   for (const CrossValidation& run : runs)

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <memory>
 
 #include "base/text.h"
+#include "calibration/requirement.h"
 #include "cli/command.h"
 #include "cli/validate_cross.h"
 #include "report/validation_report.h"
@@ -18,6 +20,7 @@ struct Options {
   std::vector<std::string> group_by;
   std::vector<std::string> by;
   bool cross = false;
+  std::vector<std::string> require;
   std::string profile = "auto";
   Format format = Format::text;
 };
@@ -25,14 +28,24 @@ struct Options {
 ExitCode run(const Options& options) {
   const Database database(data_folder(options.data));
   if (options.cross) {
-    print(cross_validated({options.files, options.by, options.predictions}, database));
+    print(cross_validated({options.files, options.by, options.predictions, options.format}, database));
     return ExitCode::done;
   }
   const Validation validation = validate(read_all_observations(options.files), database,
                                          {.group_by = options.group_by, .calibrated = options.profile == "auto"});
   if (!options.predictions.empty()) write_whole(options.predictions, predictions_csv(validation));
+  if (options.format == Format::csv || options.format == Format::md)
+    throw UsageError("--format csv|md: for --cross; the rows of a validation are written by --predictions");
   print(options.format == Format::json ? validation_json(validation) : validation_text(validation));
-  return ExitCode::done;
+  std::vector<Shortfall> shortfalls;
+  for (const std::string& require : options.require) {
+    const auto found = require.ends_with(".csv") ? regressions(require, validation) : missed(require, validation);
+    shortfalls.insert(shortfalls.end(), found.begin(), found.end());
+  }
+  if (shortfalls.empty()) return ExitCode::done;
+  std::fflush(stdout);
+  std::fputs(shortfalls_text(shortfalls).c_str(), stderr);
+  return ExitCode::no;
 }
 
 }  // namespace
@@ -54,17 +67,23 @@ void add_validate(CLI::App& app, Action& action) {
       ->delimiter(',')
       ->check(CLI::IsMember({"cell", "device", "model", "source"}))
       ->type_name("cell|device|model|source,...");
+  command
+      .add_option("--require", options->require,
+                  "Fails (exit code 1) and says what moved unless this holds: 'tg_tps[stack=mlx] median <= 5 %', or no "
+                  "worse than an earlier --predictions file")
+      ->type_name("EXPR|FILE.csv");
   command.add_option("--profile", options->profile, "Corrections fitted to measurements (default auto), or none")
       ->check(CLI::IsMember({"auto", "none"}))
       ->type_name("auto|none");
   command.add_option("--predictions", options->predictions, "Writes the prediction of every row")
       ->type_name("OUT.csv")
       ->group("Output");
-  add_format_option(command, options->format, {Format::text, Format::json});
+  add_format_option(command, options->format, {Format::text, Format::json, Format::csv, Format::md});
   add_data_option(command, options->data);
   command.footer(
       "silicast validate tests/accuracy/record.csv\n"
-      "silicast validate tests/accuracy/record.csv --cross > accuracy.md\n"
+      "silicast validate tests/accuracy/record.csv --cross --by device --predictions held-out.csv > accuracy.md\n"
+      "silicast validate my.csv --require 'tg_tps median <= 10 %' --require 'tg_tps coverage >= 70 %'\n"
       "silicast validate my.csv --group-by device,quant --predictions out.csv --format json");
   command.callback([options, &action] { action = [options] { return run(*options); }; });
 }

@@ -13,9 +13,10 @@ struct CrossOptions {
   std::vector<std::string> files;
   std::vector<std::string> by;  // names of FoldBy; empty: all
   std::string predictions;      // file for every held-out row; empty: none
+  Format format = Format::md;   // md, csv or json
 };
 
-// Held-out accuracy of the rows of the files, as Markdown; progress goes to stderr.
+// Held-out accuracy of the rows of the files, in the format; progress goes to stderr.
 std::string cross_validated(const CrossOptions& options, const Database& database);
 
 }  // namespace silicast::cli

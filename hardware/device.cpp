@@ -94,6 +94,8 @@ CpuFigures read_cpu(const Section& section) {
   };
   constexpr double narrowest = 128;
   const double width = bits_of(section, "vector_width", narrowest);
+  constexpr double wide = 512;
+  if (width >= wide) cpu.instruction_sets.emplace_back("512-bit");
   const double pipes = section.optional_number("fma_units", 1, 8).value_or(2);
   const Hertz efficiency_clock = section.optional_quantity<Hertz>("efficiency_clock").value_or(cpu.clock);
   const double efficiency_pipes = section.optional_number("efficiency_fma_units", 1, 8).value_or(pipes);

@@ -102,6 +102,7 @@ Executor make_executor(const Query& query, const Device& device, const Stack& st
   if (stack.on_cpu) {
     if (device.memory.cpu_bandwidth)
       executor.dram_bandwidth = std::min(*device.memory.cpu_bandwidth, executor.dram_bandwidth);
+    if (device.cpu_sockets > 1) executor.dram_bandwidth *= stack.numa_share;
     if (query.threads)
       executor.processor.cores = static_cast<int>(std::min<std::int64_t>(*query.threads, executor.processor.cores));
   }

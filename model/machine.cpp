@@ -51,6 +51,7 @@ Executor host_executor(const Query& query, const Executor& device_executor, cons
   executor.dram_bandwidth = host.memory.achievable_bandwidth;
   if (host.memory.cpu_bandwidth)
     executor.dram_bandwidth = std::min(*host.memory.cpu_bandwidth, executor.dram_bandwidth);
+  if (host.cpu_sockets > 1) executor.dram_bandwidth *= stack.numa_share;
   if (query.threads)
     executor.processor.cores = static_cast<int>(std::min<std::int64_t>(*query.threads, executor.processor.cores));
   executor.stack = &stack;

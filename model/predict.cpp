@@ -30,7 +30,7 @@ struct Certainty {
 };
 
 // One sequence or several, on one device that holds all layers: what profiles are fitted on.
-bool is_calibrated_case(const Compiled& c) { return c.evaluator.single() != nullptr; }
+bool is_calibrated_case(const Compiled& c) { return c.evaluator.single() != nullptr && c.query.concurrency == 1; }
 
 // The type of most weights.
 std::string main_type(const Workload& workload) {
@@ -147,6 +147,8 @@ Evidence evidence_of(const Compiled& c) {
 std::vector<std::string> evidence_notes(const Compiled& c) {
   if (!c.profile || c.profile->level(c.scope) == EvidenceLevel::datasheet)
     return {"nothing of this device and stack is measured: the figures follow from datasheets and kernel descriptions"};
+  if (c.query.concurrency > 1)
+    return {"measured were single sequences: what several cost together follows from datasheets and kernel descriptions"};
   if (!is_calibrated_case(c))
     return {"measured were single devices that hold all layers: what crosses a link here follows from datasheets"};
   return {};

@@ -67,6 +67,7 @@ MatmulKernel read_matmul(const std::string& name, const Section& section, const 
   kernel.applies_scales = section.flag("applies_scales", false);
   kernel.unpack_share = section.share("unpack_share", 1);
   kernel.unpack_every = read_columns(section, "unpack_every", 1);
+  kernel.further_column = section.optional_number("further_column", 0, most_columns);
   if (const auto tile = section.section("tile")) {
     kernel.tile_rows = static_cast<double>(tile->count("rows"));
     kernel.tile_columns = static_cast<double>(tile->count("columns"));
@@ -166,8 +167,12 @@ Stack read_stack(const Entry& entry, const TypeTable& types) {
   stack.name = entry.name;
   stack.family = entry.file.stem().string();
   stack.release = root.text("release");
+  stack.since = root.text("since", stack.release);
   stack.on_cpu = root.choice("processor", {"gpu", "cpu"}) == 1;
   stack.vendors = root.texts("vendors");
+  stack.numa_share = root.share("numa_share", 1);
+  if (const auto by_set = root.section("unpack_by_set"))
+    for (const auto& [set, node] : by_set->entries()) stack.unpack_by_set[set] = by_set->share(set, 1);
   const std::vector<std::string> format_names{"gguf", "safetensors", "mlx"};
   for (const auto& name : root.texts("formats")) {
     const auto at = std::find(format_names.begin(), format_names.end(), name);

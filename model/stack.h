@@ -47,6 +47,8 @@ struct MatmulKernel {
   double dram_share = 1;                                       // of the achievable bandwidth
   double unpack_share = 1;                                     // of the peak of the pipes that unpack
   double unpack_every = 1;                                     // columns that one unpacking serves; infinity: all
+  std::optional<double>
+      further_column;  // instructions a weight of each column after the first that shares its unpacking
   double tile_rows = 1;
   double tile_columns = 1;
   bool split_k = true;             // tiles are also split along the dot product: no idle cores in the last wave
@@ -98,7 +100,11 @@ struct Stack {
   std::string name;
   std::string family;   // shared by the generations of a stack: the name of their file
   std::string release;  // year-month
+  std::string since;    // year-month from which its kernels are in releases; the release where it is not stated
   bool on_cpu = false;
+  double numa_share = 1;  // of the memory bandwidth of several sockets together that unpinned threads reach
+  std::map<std::string, double, std::less<>>
+      unpack_by_set;                 // instructions with an instruction set, as a share of `unpack`
   std::vector<std::string> vendors;  // of the devices it runs on; empty: any
   std::vector<QuantFormat> formats;
   std::map<std::string, UnpackCost, std::less<>> unpack;

@@ -170,7 +170,11 @@ double StepEvaluator::unpack_seconds_per_weight(const TensorType& type, double s
   const double slow = p.has(Unit::int32_slow) ? cost.slow / rate(Unit::int32_slow, Unit::fp32)
                                               : cost.slow / rate(Unit::int32, Unit::fp32);
   const double lookups = p.has(Unit::lookup) ? cost.lookups / rate(Unit::lookup, Unit::fp32) : 0;
-  return (std::max(simple, slow) + lookups) / share;
+  double by_set = 1;
+  for (const std::string& set : p.instruction_sets)
+    if (const auto at = executor_.stack->unpack_by_set.find(set); at != executor_.stack->unpack_by_set.end())
+      by_set = std::min(by_set, at->second);
+  return (std::max(simple, slow) + lookups) * by_set / share;
 }
 
 StepEvaluator::Matmul StepEvaluator::compile_kernel(const MatmulKernel& kernel, const Op& op,
@@ -193,9 +197,11 @@ StepEvaluator::Matmul StepEvaluator::compile_kernel(const MatmulKernel& kernel, 
   m.activation_bytes_per_column = (in + out) * executor_.stack->activation_bytes;
   m.unpack_seconds = in * out * matrices * unpack_seconds_per_weight(type, kernel.unpack_share);
   const UnpackCost& unpack = unpack_cost(type);
-  m.unpack_instructions = in * out * matrices * (unpack.simple + unpack.slow + unpack.lookups);
+  const double instructions = unpack.simple + unpack.slow + unpack.lookups;
+  m.unpack_instructions = in * out * matrices * instructions;
   m.operations_per_column = 2 * in * out;
   m.unpack_every = kernel.unpack_every;
+  if (kernel.further_column && instructions > 0) m.further_pass = std::min(1.0, *kernel.further_column / instructions);
   m.tile_columns = kernel.tile_columns;
   const double row_tiles = std::ceil(out / kernel.tile_rows);
   if (const Unit* unit = first_present(kernel.units, p)) {
@@ -262,7 +268,8 @@ OpWork StepEvaluator::matmul_cost(const Compiled& compiled, const StepShape& sha
   if (weights_stay_cached_)
     cost.cache = cost.dram, cost.dram = 0, cost.cache_bytes = cost.dram_bytes, cost.dram_bytes = 0;
   charge_activations(cost, m->activation_bytes_per_column * routed);
-  const double passes = std::isinf(m->unpack_every) ? 1 : std::ceil(per_matrix / m->unpack_every);
+  const double groups = std::isinf(m->unpack_every) ? 1 : std::ceil(per_matrix / m->unpack_every);
+  const double passes = 1 + (groups - 1) * m->further_pass;
   cost.dequant = m->unpack_seconds * share * passes;
   cost.instructions = m->unpack_instructions * share * passes;
   cost.operations = m->operations_per_column * routed;

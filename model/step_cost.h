@@ -122,6 +122,7 @@ class StepEvaluator {
     double unpack_instructions = 0;
     double operations_per_column = 0;
     double unpack_every = 1;
+    double further_pass = 1;  // of the time of the first
     double tile_columns = 1;
     double row_tiles_per_core = 0;  // 0: no wave quantization
     bool shares_vector_units = false;

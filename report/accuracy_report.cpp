@@ -48,15 +48,17 @@ std::string metrics_table(const Accuracy& run) {
   return text;
 }
 
-std::string group_table(const std::string& name,
-                        const std::map<std::pair<std::string, std::string>, ErrorStatistics>& groups) {
+std::string group_table(const std::string& name, const Grouping& groups) {
   // A median of fewer rows says little.
   constexpr std::size_t least = 10;
-  std::string text = head({name, "metric", "rows", "median error", "p90", "median bias", "in the 80 % interval"}, 2);
-  for (const auto& [key, s] : groups)
+  std::string text =
+      head({name, "metric", "rows", "median error", "p90", "median bias", "in the 80 % interval", "best baseline"}, 2);
+  for (const auto& [key, group] : groups) {
+    const ErrorStatistics& s = group.model;
     if (s.n >= least)
       text += line({key.first, key.second, std::to_string(s.n), percent(s.median_ape), percent(s.p90_ape),
-                    percent(s.median_bias), coverage(s)});
+                    percent(s.median_bias), coverage(s), percent(group.best_median)});
+  }
   return text;
 }
 
@@ -68,9 +70,37 @@ std::string worst_table(const Accuracy& run) {
   return text;
 }
 
-std::string left_out_table(const FitRows& rows) {
-  std::string text = head({"left out because", "rows"}, 1);
-  for (const auto& [reason, n] : rows.left_out) text += line({reason, std::to_string(n)});
+std::string left_out_table(const std::map<std::string, std::size_t>& left_out) {
+  std::string text = head({"not in the fit because", "rows"}, 1);
+  for (const auto& [reason, n] : left_out) text += line({reason, std::to_string(n)});
+  return text;
+}
+
+std::string outlier_table(const std::vector<Outlier>& outliers) {
+  std::string text = head({"source", "device", "stack", "model", "suspected", "decode rows", "measured / predicted",
+                           "prefill rows", "measured / predicted"},
+                          5);
+  const auto ratio = [](std::size_t rows, double x) { return rows > 0 ? rounded(x, 2) : std::string("-"); };
+  for (const Outlier& o : outliers)
+    text += line({o.source, o.device, o.stack, o.model, o.suspicion, std::to_string(o.decode_rows),
+                  ratio(o.decode_rows, o.decode_ratio), std::to_string(o.prefill_rows),
+                  ratio(o.prefill_rows, o.prefill_ratio)});
+  return text;
+}
+
+std::string others_table(const std::vector<std::pair<std::string, Validation>>& others) {
+  std::string text =
+      head({"rows", "metric", "predicted by", "rows", "median error", "p90", "median bias", "in the 80 % interval"}, 3);
+  for (const auto& [name, v] : others)
+    for (const auto& [metric, s] : v.metrics) {
+      if (metric == "oom" || metric == "size_gib") continue;
+      text += line({name, metric, "**silicast**", std::to_string(s.n), percent(s.median_ape), percent(s.p90_ape),
+                    percent(s.median_bias), coverage(s)});
+      for (const auto& [baseline, metrics] : v.baselines)
+        if (const auto at = metrics.find(metric); at != metrics.end())
+          text += line({name, metric, baseline, std::to_string(at->second.n), percent(at->second.median_ape),
+                        percent(at->second.p90_ape), percent(at->second.median_bias), "-"});
+    }
   return text;
 }
 
@@ -87,6 +117,21 @@ bandwidth over size (prefill: peak matrix FLOPS over 2 x active parameters) and 
 quantization, or of the device (where it is held out: of all rows).
 
 The rows are rates of one sequence on one device that holds all layers, as others published them.
+
+)";
+
+constexpr std::string_view other_rows = R"(## Rows that nothing is fitted to
+
+Several sequences at once, several devices, layers or experts on the host, rows under a power limit, unverified submissions, latencies
+and memory: predicted with the profiles of `data/profiles/` as `silicast validate` does, each beside its baselines. No fit has seen
+them, though most of their devices. Efficiencies of the baselines are those of the other devices in the same group of rows.
+
+)";
+
+constexpr std::string_view outlier_heading = R"(## What does not fit
+
+Runs of one model on one device by one source that are off by half or more when their cells are held out, the furthest first, with
+what the pattern speaks for. They stay in the fit; its loss hardly counts them.
 
 )";
 
@@ -107,19 +152,20 @@ constexpr std::string_view unknowns = R"(## What is not known
 
 }  // namespace
 
-std::string accuracy_markdown(const std::vector<Accuracy>& runs, const FitRows& rows, const std::string& command) {
+std::string accuracy_markdown(const AccuracyReport& report) {
   std::string text(introduction);
-  text.replace(text.find("COMMAND"), std::string_view("COMMAND").size(), command);
-  for (const Accuracy& run : runs) {
+  text.replace(text.find("COMMAND"), std::string_view("COMMAND").size(), report.command);
+  for (const Accuracy& run : report.runs) {
     text += "## " + std::string(title_of(run.by)) + "\n\n" + metrics_table(run) + "\n";
     for (const auto& [name, groups] : run.groups)
-      if (name == "stack" || name == "evidence" || run.by == FoldBy::device)
+      if ((name != "device" && name != "quantization") || run.by == FoldBy::device)
         text += "By " + name + ":\n\n" + group_table(name, groups) + "\n";
   }
-  text += unknowns;
-  for (const Accuracy& run : runs)
+  text += std::string(other_rows) + others_table(report.others) + "\n" + std::string(unknowns);
+  text += std::string(outlier_heading) + outlier_table(report.outliers) + "\n";
+  for (const Accuracy& run : report.runs)
     text += "## The worst rows: " + std::string(name_of(run.by)) + " held out\n\n" + worst_table(run) + "\n";
-  return text + "## Rows that are not part of this\n\n" + left_out_table(rows);
+  return text + "## Rows that no fit takes\n\n" + left_out_table(report.left_out);
 }
 
 std::string held_out_csv(const std::vector<CrossValidation>& runs) {

@@ -176,4 +176,27 @@ std::string predictions_csv(const Validation& v) {
   return csv;
 }
 
+std::string shortfalls_text(const std::vector<Shortfall>& shortfalls) {
+  std::string text;
+  for (const Shortfall& shortfall : shortfalls) {
+    text += "silicast: required, but: " + shortfall.what + "\n";
+    if (shortfall.rows.empty()) continue;
+    Table table{.columns = {{"id", "row"},
+                            {"measured", "measured", true},
+                            {"before", "before", true},
+                            {"predicted", "predicted", true},
+                            {"device", "device"},
+                            {"model", "model"},
+                            {"quant", "quant"},
+                            {"stack", "stack"}}};
+    for (const Shortfall::Row& row : shortfall.rows)
+      table.rows.push_back({shown(row.id), shown(rounded(row.measured, 3)),
+                            shown(row.before ? rounded(*row.before, 3) : "-"),
+                            shown(row.predicted > 0 ? rounded(row.predicted, 3) : "-"), shown(row.device),
+                            shown(row.model), shown(row.quant), shown(row.stack)});
+    text += table_text(table);
+  }
+  return text;
+}
+
 }  // namespace silicast

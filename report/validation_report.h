@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "calibration/requirement.h"
 #include "calibration/validation.h"
 
 namespace silicast {
@@ -14,5 +15,7 @@ std::string validation_json(const Validation& validation);
 // One line per row of the input: id, metric, measured, predicted, p10, p90, ape, evidence, baseline_bandwidth, status;
 // then the other baselines and the catalogue's device and stack.
 std::string predictions_csv(const Validation& validation);
+// What is not as required, with the rows behind it.
+std::string shortfalls_text(const std::vector<Shortfall>& shortfalls);
 
 }  // namespace silicast
