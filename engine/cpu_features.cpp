@@ -18,8 +18,8 @@ namespace silicast::engine {
 
 namespace {
 
-constexpr std::array<Isa, 7> isas{Isa::portable, Isa::avx2, Isa::avx512,      Isa::avx512_vnni,
-                                  Isa::amx,      Isa::neon, Isa::neon_dotprod};
+constexpr std::array<Isa, isa_count> isas{Isa::portable,    Isa::avx2, Isa::avx512, Isa::avx512_vnni,
+                                          Isa::avx512_vbmi, Isa::amx,  Isa::neon,   Isa::neon_dotprod};
 
 constexpr std::array<CpuFeature, 8> features{CpuFeature::avx512_vbmi, CpuFeature::avx512_fp16, CpuFeature::avx512_bf16,
                                              CpuFeature::amx_int8,    CpuFeature::amx_bf16,    CpuFeature::neon_fp16,
@@ -47,6 +47,8 @@ bool may_use_tiles() {
 #endif
 }
 
+bool has_gfni() { return leaf7(0, 'c', 8); }
+
 bool x86_has(CpuFeature feature) {
   const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
   switch (feature) {
@@ -72,7 +74,9 @@ bool x86_supports(Isa isa) {
     case Isa::avx2: return avx2;
     case Isa::avx512: return avx512;
     case Isa::avx512_vnni: return avx512 && __builtin_cpu_supports("avx512vnni");
+    case Isa::avx512_vbmi: return x86_supports(Isa::avx512_vnni) && x86_has(CpuFeature::avx512_vbmi) && has_gfni();
     case Isa::amx:
+      return x86_supports(Isa::avx512_vbmi) && x86_has(CpuFeature::amx_int8) && x86_has(CpuFeature::amx_bf16);
     case Isa::portable:
     case Isa::neon:
     case Isa::neon_dotprod: return false;
@@ -114,6 +118,7 @@ std::string_view name_of(Isa isa) {
     case Isa::avx2: return "avx2";
     case Isa::avx512: return "avx512";
     case Isa::avx512_vnni: return "avx512_vnni";
+    case Isa::avx512_vbmi: return "avx512_vbmi";
     case Isa::amx: return "amx";
     case Isa::neon: return "neon";
     case Isa::neon_dotprod: return "neon_dotprod";

@@ -2,6 +2,7 @@
 // Which instruction sets this machine runs, and the names by which one is forced.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -15,10 +16,13 @@ enum class Isa : std::uint8_t {
   avx2,         // with FMA and F16C
   avx512,       // F, BW, DQ, VL
   avx512_vnni,  // and VNNI
-  amx,          // and AMX-INT8, for products with many activation rows
+  avx512_vbmi,  // and VBMI, GFNI
+  amx,          // and AMX-INT8 and -BF16, for products with many activation rows
   neon,         // AArch64
   neon_dotprod,
 };
+
+constexpr std::size_t isa_count = 8;
 
 std::string_view name_of(Isa isa);  // "avx512_vnni"
 std::optional<Isa> find_isa(std::string_view name);

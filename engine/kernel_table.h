@@ -21,6 +21,7 @@ struct alignas(64) ActivationChunk {
   float sum[8];                  // what a min is multiplied by: Q8_1's s; the plain sum of 32 values for Q8_K
   std::int32_t minus_sum16[16];  // less the sums of 16 values
   std::int32_t minus_sum32[8];
+  std::int16_t sum16[16];  // the sums of 16 values again; Q8_K only
 };
 static_assert(sizeof(ActivationChunk) == 448);
 
@@ -44,18 +45,24 @@ struct ProductTask {
   }
 };
 
-// Bytes of a Scratch: as many unpacked panels of weights as fit (one of 32 rows of 4096 columns takes 192 KiB with
-// scales and mins of 16 weights each), or the working set of an item of attention. Half of a second-level cache of 1
-// MiB.
+// Of a Scratch: as many unpacked panels of weights as fit into panel_bytes (one of 32 rows of 4096 columns takes 192
+// KiB with scales and mins of 16 weights each), half of a second-level cache of 1 MiB; or the working set of an item of
+// attention. AMX's panels take twice as much, half of the 2 MiB that go with it: the wider they are, the less often all
+// activations pass by.
 constexpr std::int64_t panel_columns = 4096;
-constexpr std::size_t scratch_bytes = 512 * 1024;
+constexpr std::size_t panel_bytes = 512 * 1024;
+constexpr std::size_t scratch_bytes = 1024 * 1024;
 
 struct Kernels {
   using Product = void (*)(const ProductTask& task);
 
   Isa isa{};
-  std::array<Product, block_type_count> gemv{};  // any count; meant for up to 8
+  std::array<Product, block_type_count> gemv{};  // any count; meant for a few
   std::array<Product, block_type_count> gemm{};
+  std::array<Product, block_type_count> gemm_wide{};  // where an instruction set has one
+  // Activation rows from which on each is the faster one.
+  std::int64_t gemm_from = 9;
+  std::int64_t gemm_wide_from = 24;
   // One row of columns values, columns a multiple of 32, into chunks.
   void (*quantize_q8_0)(const float* x, std::int64_t columns, ActivationChunk* out) = nullptr;
   void (*quantize_q8_1)(const float* x, std::int64_t columns, ActivationChunk* out) = nullptr;
@@ -78,6 +85,7 @@ void set_portable(Kernels& kernels);
 void set_avx2(Kernels& kernels);
 void set_avx512(Kernels& kernels);
 void set_avx512_vnni(Kernels& kernels);
+void set_avx512_vbmi(Kernels& kernels);
 void set_amx(Kernels& kernels);
 void set_neon(Kernels& kernels);
 void set_neon_dotprod(Kernels& kernels);

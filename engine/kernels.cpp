@@ -23,7 +23,8 @@ Setter setter_of(Isa isa) {
     case Isa::avx2: return set_avx2;
     case Isa::avx512: return set_avx512;
     case Isa::avx512_vnni: return set_avx512_vnni;
-    case Isa::amx:
+    case Isa::avx512_vbmi: return set_avx512_vbmi;
+    case Isa::amx: return set_amx;
     case Isa::neon:
     case Isa::neon_dotprod: return nullptr;
 #elif defined(__aarch64__)
@@ -32,11 +33,13 @@ Setter setter_of(Isa isa) {
     case Isa::avx2:
     case Isa::avx512:
     case Isa::avx512_vnni:
+    case Isa::avx512_vbmi:
     case Isa::amx: return nullptr;
 #else
     case Isa::avx2:
     case Isa::avx512:
     case Isa::avx512_vnni:
+    case Isa::avx512_vbmi:
     case Isa::amx:
     case Isa::neon:
     case Isa::neon_dotprod: return nullptr;
@@ -45,8 +48,8 @@ Setter setter_of(Isa isa) {
   return nullptr;
 }
 
-std::array<Kernels, 7> make_tables() {
-  std::array<Kernels, 7> tables{};
+std::array<Kernels, isa_count> make_tables() {
+  std::array<Kernels, isa_count> tables{};
   for (const Isa isa : all_isas()) {
     Kernels& table = tables[static_cast<std::size_t>(isa)];
     table.isa = isa;
@@ -61,7 +64,7 @@ constexpr std::size_t overread = 4096;  // kernels load whole vectors, and prefe
 }  // namespace
 
 const Kernels& kernels_of(Isa isa) {
-  static const std::array<Kernels, 7> tables = make_tables();
+  static const std::array<Kernels, isa_count> tables = make_tables();
   ensure(is_supported(isa), "the instruction set is supported");
   return tables[static_cast<std::size_t>(isa)];
 }
@@ -154,8 +157,10 @@ void product(const Kernels& kernels, const Matrix& weights, const Activations& x
   task.columns = weights.columns;
   task.x = x.row(0);
   task.x_stride = x.row_stride();
-  const auto& table = task.count >= gemm_from ? kernels.gemm : kernels.gemv;
-  table[index_of(weights.type)](task);
+  const std::size_t type = index_of(weights.type);
+  const bool wide = task.count >= kernels.gemm_wide_from && kernels.gemm_wide[type] != nullptr;
+  const auto& table = wide ? kernels.gemm_wide : task.count >= kernels.gemm_from ? kernels.gemm : kernels.gemv;
+  table[type](task);
 }
 
 }  // namespace

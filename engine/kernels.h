@@ -63,9 +63,6 @@ struct Matrix {
   [[nodiscard]] std::size_t bytes() const { return static_cast<std::size_t>(rows) * row_bytes(type, columns); }
 };
 
-// From this many activation rows on, a product goes through unpacked panels (GEMM).
-constexpr std::int64_t gemm_from = 9;
-
 // Activation rows in the form the kernels read. One buffer serves every product of the same ActivationType that
 // follows: quantize once for q, k and v.
 class Activations {

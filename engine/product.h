@@ -63,8 +63,11 @@ SILICAST_INLINE typename S::F32 chunk_dot(const typename S::Chunk& w, const Acti
     sum = S::fma(S::to_float(dot), S::template expand<F::group>(scale, j), sum);
   }
   if constexpr (F::bias != 0) {
+    // Of the weights alone first: the same for every activation row.
+    const auto biased = S::times(w.scale, static_cast<float>(F::bias));
     const auto minus_sums = S::template load_sums<F::group>(F::group == 16 ? a.minus_sum16 : a.minus_sum32);
-    sum = S::template add_groups<F::group>(sum, scale, S::times(minus_sums, static_cast<float>(F::bias)));
+    sum = S::template add_groups<F::group>(
+        sum, biased, per_chunk_scale ? minus_sums : S::times(minus_sums, S::load_groups(a.scale)));
   }
   if constexpr (F::has_min && F::group == 16)
     sum = S::template add_groups<F::group>(sum, w.min, S::template load_sums<16>(a.minus_sum16));
@@ -89,46 +92,36 @@ SILICAST_INLINE void unpack_chunk(const std::byte* row, std::int64_t chunk, std:
   S::template Unpack<type>::run(blocks, out);
 }
 
-template <class S, BlockType type>
-void gemv_one(const ProductTask& task) {
-  const auto* x = reinterpret_cast<const ActivationChunk*>(task.activation(0));
+// N activation rows from `first` on, their sums in registers; where they end before, the last one is repeated.
+template <class S, BlockType type, int N>
+void gemv_few(const ProductTask& task, std::int64_t first) {
+  const ActivationChunk* x[N];
+#pragma GCC unroll 4
+  for (int n = 0; n < N; ++n)
+    x[n] =
+        reinterpret_cast<const ActivationChunk*>(task.activation(first + n < task.count ? first + n : task.count - 1));
   const std::int64_t chunks = chunks_of(task.columns);
   for (std::int64_t r = task.begin; r < task.end; ++r) {
     const std::byte* row = task.weights + r * task.row_bytes;
-    typename S::F32 sum = S::zero();
+    typename S::F32 sum[N];
+#pragma GCC unroll 4
+    for (int n = 0; n < N; ++n) sum[n] = S::zero();
     for (std::int64_t c = 0; c < chunks; ++c) {
       typename S::Chunk w;
       unpack_chunk<S, type>(row, c, task.columns, w);
-      sum = S::add(sum, chunk_dot<S, Format<type>>(w, x[c]));
+#pragma GCC unroll 4
+      for (int n = 0; n < N; ++n) sum[n] = S::add(sum[n], chunk_dot<S, Format<type>>(w, x[n][c]));
     }
-    task.out[r] = S::sum(sum);
-  }
-}
-
-// Up to eight activation rows; their sums stand in memory, which the first-level cache forwards.
-template <class S, BlockType type>
-void gemv_eight(const ProductTask& task, std::int64_t first, std::int64_t count) {
-  const ActivationChunk* x[8];
-  for (std::int64_t i = 0; i < count; ++i) x[i] = reinterpret_cast<const ActivationChunk*>(task.activation(first + i));
-  const std::int64_t chunks = chunks_of(task.columns);
-  for (std::int64_t r = task.begin; r < task.end; ++r) {
-    const std::byte* row = task.weights + r * task.row_bytes;
-    typename S::F32 sum[8];
-    for (std::int64_t i = 0; i < count; ++i) sum[i] = S::zero();
-    for (std::int64_t c = 0; c < chunks; ++c) {
-      typename S::Chunk w;
-      unpack_chunk<S, type>(row, c, task.columns, w);
-      for (std::int64_t i = 0; i < count; ++i) sum[i] = S::add(sum[i], chunk_dot<S, Format<type>>(w, x[i][c]));
-    }
-    for (std::int64_t i = 0; i < count; ++i) task.out[(first + i) * task.out_stride + r] = S::sum(sum[i]);
+    for (int n = 0; n < N && first + n < task.count; ++n) task.out[(first + n) * task.out_stride + r] = S::sum(sum[n]);
   }
 }
 
 template <class S, BlockType type>
 void gemv(const ProductTask& task) {
-  if (task.count == 1) return gemv_one<S, type>(task);
-  for (std::int64_t i = 0; i < task.count; i += 8)
-    gemv_eight<S, type>(task, i, task.count - i < 8 ? task.count - i : 8);
+  std::int64_t i = 0;
+  for (; i + 2 < task.count; i += 4) gemv_few<S, type, 4>(task, i);
+  if (i + 1 < task.count) return gemv_few<S, type, 2>(task, i);
+  if (i < task.count) gemv_few<S, type, 1>(task, i);
 }
 
 // ---------------------------------------------------------------- gemm
@@ -325,10 +318,10 @@ void gemm(const ProductTask& task) {
   constexpr std::int64_t rows = S::tile_rows * S::lanes;
   constexpr std::int64_t longest = panel_columns / super_block;
   constexpr auto chunk_bytes = static_cast<std::int64_t>(sizeof(Panel)) * S::tile_rows;
-  static_assert(chunk_bytes * longest <= static_cast<std::int64_t>(scratch_bytes));
+  static_assert(chunk_bytes * longest <= static_cast<std::int64_t>(panel_bytes));
   const std::int64_t all = chunks_of(task.columns);
   const std::int64_t step = all < longest ? all : longest;
-  const std::int64_t at_once = static_cast<std::int64_t>(scratch_bytes) / (step * chunk_bytes);
+  const std::int64_t at_once = static_cast<std::int64_t>(panel_bytes) / (step * chunk_bytes);
   for (std::int64_t row = task.begin; row < task.end; row += at_once * rows) {
     const std::int64_t left = (task.end - row + rows - 1) / rows;
     for (std::int64_t first = 0; first < all; first += step)

@@ -171,6 +171,7 @@ void quantize_super_blocks(const float* x, std::int64_t columns, ActivationChunk
       chunk.minus_sum32[g] = chunk.minus_sum16[2 * g] + chunk.minus_sum16[2 * g + 1];
       chunk.sum[g] = static_cast<float>(-chunk.minus_sum32[g]);
     }
+    for (int g = 0; g < 16; ++g) chunk.sum16[g] = static_cast<std::int16_t>(-chunk.minus_sum16[g]);
   }
 }
 

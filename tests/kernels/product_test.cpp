@@ -116,11 +116,21 @@ TEST_P(Product, OfQuantizedWeightsAgreesWithTheTwin) {
   }
 }
 
+TEST_P(Product, OfManyRowsOfAnyKindAgreesWithTheTwin) {
+  for (const Kind kind : {Kind::denormal, Kind::extreme}) {
+    const auto weights = quantized(GetParam(), 17, 256, values_of(kind, 17 * 256, 1));
+    for (const Kernels* kernels : all_kernels())
+      for (const Kind activations : {Kind::zero, Kind::denormal, Kind::extreme})
+        expect_product(*kernels, weights, values_of(activations, 25 * 256, 2), 25, {0, 17},
+                       name_of(kind) + " weights, " + name_of(activations) + " activations");
+  }
+}
+
 TEST_P(Product, OfAnyBitsAgreesWithTheTwin) {
   for (const std::int64_t columns : widths()) {
     const auto weights = random_blocks(GetParam(), 37, columns, 3);
     for (const Kernels* kernels : all_kernels())
-      for (const std::int64_t count : {1, 2, 8, 9, 17})
+      for (const std::int64_t count : {1, 2, 3, 8, 9, 25, 33})
         expect_product(*kernels, weights, values_of(Kind::normal, columns * count, 4), count, {0, 37}, "random blocks");
   }
 }
@@ -128,7 +138,7 @@ TEST_P(Product, OfAnyBitsAgreesWithTheTwin) {
 TEST_P(Product, StaysInItsRows) {
   const auto weights = quantized(GetParam(), 70, 256, values_of(Kind::normal, 70 * 256, 5));
   for (const Kernels* kernels : all_kernels())
-    for (const std::int64_t count : {1, 3, 12})
+    for (const std::int64_t count : {1, 3, 12, 24})
       for (const Range rows : {Range{0, 1}, Range{3, 36}, Range{32, 70}, Range{7, 7}})
         expect_product(*kernels, weights, values_of(Kind::outlier, 256 * count, 6), count, rows, "a range of rows");
 }
@@ -137,7 +147,8 @@ TEST_P(Product, LongRowsGoThroughSeveralPanels) {
   const std::int64_t columns = 2 * 4096 + 512;
   const auto weights = quantized(GetParam(), 3, columns, values_of(Kind::normal, 3 * columns, 7));
   for (const Kernels* kernels : all_kernels())
-    expect_product(*kernels, weights, values_of(Kind::normal, 10 * columns, 8), 10, {0, 3}, "long rows");
+    for (const std::int64_t count : {10, 24})
+      expect_product(*kernels, weights, values_of(Kind::normal, 24 * columns, 8), count, {0, 3}, "long rows");
 }
 
 TEST_P(Product, OfSelectedActivationsIsThatOfThoseAlone) {
@@ -150,7 +161,10 @@ TEST_P(Product, OfSelectedActivationsIsThatOfThoseAlone) {
     std::vector<float> whole(20 * 33);
     matmul(*kernels, weights.matrix(), activations, {.data = whole.data(), .stride = 33}, {0, 33}, scratch);
     for (const std::vector<std::int32_t>& selected :
-         {std::vector<std::int32_t>{7}, {19, 0, 5}, {1, 2, 3, 4, 5, 6, 7, 8, 19, 18, 17}}) {
+         {std::vector<std::int32_t>{7},
+          {19, 0, 5},
+          {1, 2, 3, 4, 5, 6, 7, 8, 19, 18, 17},
+          {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 0, 1, 2, 3, 4}}) {
       std::vector<float> part(selected.size() * 33);
       matmul(*kernels, weights.matrix(), activations, selected, {.data = part.data(), .stride = 33}, {0, 33}, scratch);
       for (std::size_t i = 0; i < selected.size(); ++i)

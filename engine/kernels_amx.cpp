@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/product_amx.h"
+
+namespace silicast::engine {
+
+void set_amx(Kernels& kernels) {
+  set_avx512_vbmi(kernels);
+  for_each_format([&]<BlockType type>() {
+    if constexpr (Format<type>::weights == super_block)
+      kernels.gemm_wide[index_of(type)] = amx_super_gemm<type>;
+    else
+      kernels.gemm_wide[index_of(type)] = amx_block_gemm<type>;
+  });
+}
+
+}  // namespace silicast::engine
