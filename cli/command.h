@@ -32,6 +32,7 @@ void add_bench(CLI::App& app, Action& action);
 // Of `silicast bench`.
 void add_bench_limits(CLI::App& bench, Action& action);
 void add_bench_kernels(CLI::App& bench, Action& action);
+void add_engine(CLI::App& app, Action& action);
 // Of `silicast calibrate`.
 void add_fit(CLI::App& calibrate, Action& action);
 

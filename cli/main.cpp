@@ -21,6 +21,7 @@ void add_commands(CLI::App& app, Action& action) {
   add_validate(app, action);
   add_calibrate(app, action);
   add_bench(app, action);
+  add_engine(app, action);
 }
 
 std::vector<std::string> commands_of(const CLI::App& app) {

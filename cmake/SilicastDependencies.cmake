@@ -10,6 +10,7 @@ find_package(nlohmann_json REQUIRED)
 find_package(SQLite3 REQUIRED)
 find_package(Ceres REQUIRED)
 find_package(hwloc REQUIRED)  # cmake/Findhwloc.cmake
+find_package(Pcre2 REQUIRED)
 
 if(NOT SILICAST_FUZZ)
   find_package(CLI11 REQUIRED)

@@ -18,6 +18,7 @@ namespace silicast::engine {
 class GgufWriter {
  public:
   void add(std::string_view key, std::string_view text);
+  void add(std::string_view key, const char* text) { add(key, std::string_view(text)); }  // which else were a bool
   void add(std::string_view key, std::uint32_t number);
   void add(std::string_view key, float number);
   void add(std::string_view key, bool flag);

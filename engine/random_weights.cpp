@@ -13,7 +13,7 @@ namespace silicast::engine {
 namespace {
 
 constexpr std::int64_t chunk_weights = 256;  // a whole number of blocks of every type
-constexpr std::int64_t fewest_chunks = 512;  // of a pool
+constexpr std::int64_t fewest_chunks = 256;  // of a pool
 constexpr std::int64_t most_chunks = 2048;
 constexpr std::int64_t model_chunks_of_one = 64;  // how often a chunk recurs, on average
 constexpr std::int64_t chunks_of_slice = 1024;    // drawn in one stream
@@ -80,15 +80,21 @@ RandomWeights::RandomWeights(std::uint64_t seed, std::int64_t model_weights, Thr
 
 std::size_t RandomWeights::slice_bytes(BlockType type) { return chunk_bytes(type) * chunks_of_slice; }
 
+// The codebook types take a search for each block.
+std::int64_t RandomWeights::chunks_of(BlockType type) const {
+  constexpr std::int64_t fewer = 8;
+  return traits_of(type).needs_imatrix ? pool_chunks_ / fewer : pool_chunks_;
+}
+
 const RandomWeights::Pool& RandomWeights::blocks_of(BlockType type, std::int64_t inputs) {
   Pool& pool = pools_[{type, inputs}];
   if (!pool.empty()) return pool;
   const std::size_t bytes = chunk_bytes(type);
-  pool.resize(bytes * static_cast<std::size_t>(pool_chunks_));
+  pool.resize(bytes * static_cast<std::size_t>(chunks_of(type)));
   const float scale = 1 / std::sqrt(static_cast<float>(inputs));
   const std::uint64_t stream = hash_of(seed_, traits_of(type).name) ^ static_cast<std::uint64_t>(inputs);
   pool_.run([&](const Worker& worker) {
-    const Range share = worker.share(pool_chunks_);
+    const Range share = worker.share(chunks_of(type));
     float weights[chunk_weights];
     for (std::int64_t c = share.begin; c < share.end; ++c) {
       for (std::int64_t i = 0; i < chunk_weights; ++i)
@@ -105,7 +111,7 @@ void RandomWeights::fill(const Tensor& tensor, BlockType type, std::uint64_t off
   const Pool& pool = blocks_of(type, tensor.shape[0]);
   const std::size_t bytes = chunk_bytes(type);
   const std::size_t slice = slice_bytes(type);
-  const auto chunks = static_cast<std::uint64_t>(pool_chunks_);
+  const auto chunks = static_cast<std::uint64_t>(chunks_of(type));
   const std::uint64_t first = offset / slice;
   pool_.run([&](const Worker& worker) {
     const Range share = worker.share(static_cast<std::int64_t>((out.size() + slice - 1) / slice));

@@ -33,6 +33,7 @@ class RandomWeights {
   // Chunks of whole blocks, one after the other.
   using Pool = std::vector<std::byte>;
   const Pool& blocks_of(BlockType type, std::int64_t inputs);
+  [[nodiscard]] std::int64_t chunks_of(BlockType type) const;
 
   std::uint64_t seed_;
   std::int64_t pool_chunks_;

@@ -214,14 +214,16 @@ GgufArray read_array(Cursor& cursor, const std::string& what) {
   return result;
 }
 
-std::pair<std::string, GgufValue> read_entry(Cursor& cursor) {
+void read_entry(Cursor& cursor, GgufFile& file) {
   const std::uint64_t at = cursor.position();
   std::string key = cursor.text("a metadata key", longest_key);
   if (key.empty()) cursor.fail(at, "a metadata key is empty");
   const std::string what = "the value of " + printable(key);
+  const std::uint64_t begin = cursor.position();
   const auto type = read_value_type(cursor, what);
   GgufValue value = type == array ? GgufValue(read_array(cursor, what)) : read_scalar(cursor, type, what);
-  return {std::move(key), std::move(value)};
+  file.metadata.emplace_back(std::move(key), std::move(value));
+  file.metadata_ranges.emplace_back(begin, cursor.position());
 }
 
 void read_magic(Cursor& cursor, GgufFile& file) {
@@ -249,7 +251,7 @@ std::uint64_t read_count(Cursor& cursor, const std::string& what, std::uint64_t 
 }
 
 void read_metadata(Cursor& cursor, GgufFile& file, std::uint64_t count) {
-  for (std::uint64_t i = 0; i < count; ++i) file.metadata.push_back(read_entry(cursor));
+  for (std::uint64_t i = 0; i < count; ++i) read_entry(cursor, file);
   std::vector<std::string_view> keys;
   for (const auto& [key, value] : file.metadata) keys.push_back(key);
   std::sort(keys.begin(), keys.end());
@@ -475,6 +477,7 @@ GgufFile read_split(const std::filesystem::path& path, const GgufFile& given, co
       whole.version = part.version;
       whole.alignment = part.alignment;
       whole.metadata = std::move(part.metadata);
+      whole.metadata_ranges = std::move(part.metadata_ranges);
     }
     expect_split(stated, total, "split.tensors.count", part_file.string(), "the first file");
     if (part.tensors.size() > most_tensors - whole.tensors.size())

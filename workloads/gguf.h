@@ -43,6 +43,8 @@ struct GgufTensor {
 struct GgufFile {
   std::uint32_t version = 0;
   std::vector<std::pair<std::string, GgufValue>> metadata;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>>
+      metadata_ranges;  // bytes of each value with its type, to copy it
   std::vector<GgufTensor> tensors;
   std::uint64_t alignment = 32;
   std::vector<std::uint64_t> data_offsets;  // of each split file
