@@ -86,7 +86,7 @@ FitRow row_of(const Observation& observation, const Question& question, const Co
                              : decode_steps(c.query, most_decode_steps);
   for (const RepeatedStep& step : steps) {
     row.step_seconds += step.times * evaluator.step_overhead().value();
-    for (OpWork work : evaluator.work(step.shape)) {
+    for (OpWork work : evaluator.work(step.batch)) {
       work.layers *= step.times;
       row.work.push_back(work);
     }

@@ -38,7 +38,8 @@ Alternatives& alternatives_of(std::vector<Alternatives>& given, const std::strin
   return at != given.end() ? *at : given.emplace_back(Alternatives{option, {}, false});
 }
 
-// Values that hold commas themselves: K,V cache types and what-ifs. "--set" of different fields goes together.
+// Values that hold commas themselves: K,V cache types, shares, depths of a mixed batch and what-ifs. "--set" of
+// different fields goes together.
 void remember(std::vector<Alternatives>& given, const std::string& option, const std::string& text) {
   if (option == "--set") {
     const auto equals = text.find('=');
@@ -47,7 +48,7 @@ void remember(std::vector<Alternatives>& given, const std::string& option, const
     return;
   }
   Alternatives& alternatives = alternatives_of(given, option);
-  const bool keeps_commas = option == "--kv-type" || option == "--tensor-split" || option == "--split-shares";
+  const bool keeps_commas = option == "--kv-type" || option == "--tensor-split" || option == "--depths";
   if (keeps_commas) return alternatives.values.push_back(text);
   for (const auto value : split(text, ',')) {
     if (trim(value).empty()) throw UsageError(option + ": a value is missing in '" + text + "'");

@@ -15,6 +15,7 @@ void add_commands(CLI::App& app, Action& action) {
   add_predict(app, action);
   add_explain(app, action);
   add_compare(app, action);
+  add_curve(app, action);
   add_list(app, action);
   add_show(app, action);
   add_check(app, action);

@@ -84,6 +84,23 @@ void read_override(const std::string& text, Query& query) {
   query.overrides.push_back({path, value});
 }
 
+// "0,4096,8192", or "uniform:0..8192".
+void read_depths(const std::string& text, Query& query) {
+  const std::string uniform = "uniform:";
+  query.depths.clear();
+  query.depth_range.reset();
+  if (lower(text).starts_with(uniform)) {
+    const std::string range = text.substr(uniform.size());
+    const auto dots = range.find("..");
+    if (dots == std::string::npos)
+      throw UsageError("--depths: a range such as uniform:0..8192 is expected, got '" + text + "'");
+    query.depth_range = {whole_number("--depths", range.substr(0, dots), 0),
+                         whole_number("--depths", range.substr(dots + 2), 0)};
+    return;
+  }
+  for (const auto part : split(text, ',')) query.depths.push_back(whole_number("--depths", std::string(trim(part)), 0));
+}
+
 }  // namespace
 
 void add_query_options(CLI::App& command, Query& query) {
@@ -122,7 +139,16 @@ void add_query_options(CLI::App& command, Query& query) {
   add_count(command, "--prompt", 0, "Tokens of the prompt (default 512)", query.prompt);
   add_count(command, "--gen", 0, "Tokens to generate (default 128)", query.gen);
   add_count(command, "--depth", 0, "Tokens already in the cache (default 0)", query.depth);
+  add(command, "--depths", "D1,D2,...|uniform:FROM..TO", how_group,
+      "A mixed batch: the sequences stand at these depths in turn (one of each unless --concurrency says more), or "
+      "evenly spread over a range",
+      [&query](const std::string& text) { read_depths(text, query); });
   add_count(command, "--concurrency", 1, "Sequences at once (default 1)", query.concurrency);
+  command
+      .add_flag_callback(
+          "--kv-unified", [&query] { query.unified_cache = true; },
+          "llama.cpp: the sequences share one KV buffer instead of a slot each")
+      ->group(how_group);
   add(command, "--kv-type", "TYPE[,TYPE]", how_group,
       "Type of the KV cache, or of keys and values: f16, q8_0, q4_0, ... (default f16)",
       [&query](const std::string& text) { read_cache_types(text, query); });

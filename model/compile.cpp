@@ -42,6 +42,29 @@ std::string resolve_stack_name(const std::string& name, const Device& device) {
   return canonical_name(name) == "llama.cpp" ? device.default_stack : name;
 }
 
+// A mixed batch as a list of depths, and as many sequences as the list asks for.
+void spread_depths(Query& q) {
+  if (q.depth_range) {
+    const auto [from, to] = *q.depth_range;
+    if (from > to || from < 0)
+      throw UsageError("--depths uniform:" + std::to_string(from) + ".." + std::to_string(to) +
+                       ": the first depth is expected to be from 0 up to the second");
+    constexpr std::int64_t most_kinds = 1024;
+    const std::int64_t kinds = std::min(q.concurrency, most_kinds);
+    q.depths.clear();
+    for (std::int64_t i = 0; i < kinds; ++i) q.depths.push_back(from + (to - from) * (2 * i + 1) / (2 * kinds));
+  }
+  if (q.depths.empty()) return;
+  if (q.depth != 0) throw UsageError("--depth and --depths exclude each other");
+  for (const std::int64_t depth : q.depths)
+    if (depth < 0) throw UsageError("--depths: " + std::to_string(depth) + " is too small, at least 0 is expected");
+  const auto listed = static_cast<std::int64_t>(q.depths.size());
+  if (q.concurrency == 1) q.concurrency = listed;
+  if (q.concurrency < listed)
+    throw UsageError("--depths: " + std::to_string(listed) + " depths for --concurrency " +
+                     std::to_string(q.concurrency) + "; each needs a sequence");
+}
+
 void check_request(const Query& q, const Architecture& a) {
   const auto at_least = [](std::string_view option, std::int64_t value, std::int64_t least) {
     if (value < least)
@@ -62,10 +85,11 @@ void check_request(const Query& q, const Architecture& a) {
                        " is an encoder: it turns tokens into vectors and generates none; --gen 0 and --depth 0 " +
                        "are accepted");
   const std::int64_t longest = 1'000'000'000;
-  if (std::max({q.prompt, q.gen, q.depth}) > longest || q.depth + q.prompt + q.gen > a.context)
-    throw UsageError("--depth " + std::to_string(q.depth) + " + --prompt " + std::to_string(q.prompt) + " + --gen " +
-                     std::to_string(q.gen) + " exceed the context of " + a.name + ", " + std::to_string(a.context) +
-                     " tokens");
+  const std::int64_t deepest = q.depths.empty() ? q.depth : *std::max_element(q.depths.begin(), q.depths.end());
+  if (std::max({q.prompt, q.gen, deepest}) > longest || deepest + q.prompt + q.gen > a.context)
+    throw UsageError((q.depths.empty() ? "--depth " : "--depths ") + std::to_string(deepest) + " + --prompt " +
+                     std::to_string(q.prompt) + " + --gen " + std::to_string(q.gen) + " exceed the context of " +
+                     a.name + ", " + std::to_string(a.context) + " tokens");
 }
 
 void check_stack(const Stack& stack, const Device& device) {
@@ -162,6 +186,7 @@ Compiled compile(const Query& asked, const Database& database) {
   Query query = asked;
   if (query.model.empty()) throw UsageError("--model is missing");
   if (query.device.empty()) throw UsageError("--device is missing");
+  spread_depths(query);
   const auto [device_name, devices] = split_device_count(query.device, database);
   auto device = database.device(device_name, query.overrides);
   ModelSource source = read_model_source(query.model, database);

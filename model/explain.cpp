@@ -13,58 +13,6 @@ namespace {
 
 constexpr std::array<std::string_view, 3> residency_names{"dram", "last_level_cache", "l2"};
 
-struct WeightedShape {
-  StepShape shape;
-  double times = 1;
-};
-
-// The steps of which prefill_cost() is the sum.
-std::vector<WeightedShape> prefill_steps(const Query& q, std::int64_t ubatch) {
-  std::vector<WeightedShape> steps;
-  const double depth = static_cast<double>(q.depth);
-  const std::int64_t together = std::max<std::int64_t>(1, ubatch / std::max<std::int64_t>(q.prompt, 1));
-  if (together > 1 && q.concurrency > 1) {
-    const auto add = [&](std::int64_t batch, std::int64_t times) {
-      if (batch > 0 && times > 0)
-        steps.push_back(
-            {{.batch = static_cast<double>(batch), .new_tokens = static_cast<double>(q.prompt), .depth = depth},
-             static_cast<double>(times)});
-    };
-    add(together, q.concurrency / together);
-    add(q.concurrency % together, 1);
-    return steps;
-  }
-  constexpr std::int64_t most_steps = 64;
-  const std::int64_t whole = q.prompt / ubatch;
-  const std::int64_t sampled = std::min(whole, most_steps);
-  const double sequences = static_cast<double>(q.concurrency);
-  for (std::int64_t i = 0; i < sampled; ++i) {
-    const double stride = static_cast<double>(whole) / static_cast<double>(sampled);
-    const double step = (static_cast<double>(i) + 0.5) * stride - 0.5;
-    steps.push_back({{.new_tokens = static_cast<double>(ubatch), .depth = depth + step * static_cast<double>(ubatch)},
-                     stride * sequences});
-  }
-  if (const std::int64_t rest = q.prompt % ubatch; rest > 0)
-    steps.push_back(
-        {{.new_tokens = static_cast<double>(rest), .depth = depth + static_cast<double>(whole * ubatch)}, sequences});
-  return steps;
-}
-
-// The steps of which mean_decode_cost() is the mean.
-std::vector<WeightedShape> decode_steps(const Query& q) {
-  constexpr std::int64_t most_samples = 8;
-  const std::int64_t samples = std::min(q.gen, most_samples);
-  std::vector<WeightedShape> steps;
-  for (std::int64_t i = 0; i < samples; ++i) {
-    const double token =
-        (static_cast<double>(i) + 0.5) * static_cast<double>(q.gen) / static_cast<double>(samples) - 0.5;
-    steps.push_back(
-        {{.batch = static_cast<double>(q.concurrency), .depth = static_cast<double>(q.depth + q.prompt) + token},
-         1 / static_cast<double>(samples)});
-  }
-  return steps;
-}
-
 bool is_product(const Op& op) { return op.kind == OpKind::matmul || op.kind == OpKind::expert_matmul; }
 
 struct UnitPeak {
@@ -260,16 +208,16 @@ std::vector<LayerKindExplanation> by_layer_kind(const Summed& summed, const Step
   return kinds;
 }
 
-PhaseExplanation explained(const Compiled& c, const std::vector<WeightedShape>& steps, const Phase& phase) {
+PhaseExplanation explained(const Compiled& c, const std::vector<RepeatedStep>& steps, const Phase& phase) {
   PhaseExplanation e;
   Summed summed;
   StepCost whole;
   StepCost of_ops;
   e.steps = 0;
-  for (const auto& [shape, times] : steps) {
-    const auto ops = c.evaluator.per_op(shape);
+  for (const auto& [batch, times] : steps) {
+    const auto ops = c.evaluator.per_op(batch);
     for (std::size_t i = 0; i < ops.size(); ++i) summed.add(ops[i], i, times);
-    StepCost cost = c.evaluator(shape);
+    StepCost cost = c.evaluator(batch);
     whole += cost *= times;
     e.steps += times;
   }
@@ -325,17 +273,17 @@ Explanation explain(const Query& query, const Database& database) {
   Explanation e;
   e.prediction = predict(compiled, database);
   const Query& q = compiled.query;
-  std::vector<WeightedShape> all;
+  std::vector<RepeatedStep> all;
   const auto add = [&](std::optional<PhaseExplanation>& phase, const std::optional<Phase>& predicted,
-                       std::vector<WeightedShape> steps) {
+                       std::vector<RepeatedStep> steps) {
     if (!predicted) return;
     phase = explained(compiled, steps, *predicted);
     all.insert(all.end(), steps.begin(), steps.end());
   };
-  add(e.prefill, e.prediction.prefill, prefill_steps(q, e.prediction.query.ubatch));
-  add(e.decode, e.prediction.decode, decode_steps(q));
+  add(e.prefill, e.prediction.prefill, prefill_steps(q, e.prediction.query.ubatch, predicted_prefill_steps));
+  add(e.decode, e.prediction.decode, decode_steps(q, predicted_decode_steps));
   for (const auto& step : all)
-    for (const auto& op : compiled.evaluator.per_op(step.shape)) add_hardware(e, op, *database.types());
+    for (const auto& op : compiled.evaluator.per_op(step.batch)) add_hardware(e, op, *database.types());
   e.elasticities = elasticities(compiled, e, database);
   return e;
 }

@@ -69,6 +69,7 @@ class Remedies {
     const auto with = [&](double tokens) {
       MemoryRequest changed = request_;
       changed.cache.context = tokens;
+      changed.cache.mixed.clear();
       return fits(changed);
     };
     constexpr double least_useful = 512;
@@ -152,6 +153,64 @@ Bytes option_of(const Device& device, std::optional<Bytes> wanted, const char* n
 Bytes memory_capacity(const Device& device, const Query& query) { return option_of(device, query.memory, "--memory"); }
 Bytes host_capacity(const Device& host, const Query& query) {
   return option_of(host, query.host_memory, "--host-memory");
+}
+
+namespace {
+
+// The pools as they would be with so many sequences.
+std::vector<MemoryPool> pools_of(const Compiled& c, const MemoryRequest& request, std::int64_t sequences) {
+  MemoryRequest changed = request;
+  const double factor = static_cast<double>(sequences) / request.cache.sequences;
+  changed.cache.sequences = static_cast<double>(sequences);
+  for (auto& group : changed.cache.mixed) group.sequences *= factor;
+  LayerMemory layers = c.layers;
+  if (request.cache.unified)
+    layers = layer_memory(*c.workload, changed.cache, c.stack->allocation);
+  else
+    for (Bytes& cache : layers.cache) cache *= factor;
+  return memory_pools(layers, c.workload->architecture, *c.device, *c.stack, changed);
+}
+
+std::string_view allocation_of(const Stack& stack, const MemoryRequest& request) {
+  switch (stack.allocation.rule) {
+    case BufferRule::paged: return "paged";
+    case BufferRule::llama_cpp: return request.cache.unified ? "unified" : "slots";
+    case BufferRule::none: break;
+  }
+  return "growing";
+}
+
+}  // namespace
+
+SequencesThatFit sequences_that_fit(const Compiled& c, const std::vector<MemoryPool>& pools,
+                                    const MemoryRequest& request) {
+  SequencesThatFit result;
+  result.allocation = allocation_of(*c.stack, request);
+  result.context =
+      static_cast<std::int64_t>(padded(request.cache.context, static_cast<double>(c.stack->allocation.cache_padding)));
+  // Compute buffers only make fewer fit than the caches alone would.
+  constexpr double sensible = 1e6;
+  double bound = sensible;
+  bool bounded = false;
+  for (const MemoryPool& pool : pools) {
+    result.each += pool.kv_cache / request.cache.sequences;
+    if (pool.capacity.value() == 0 || pool.kv_cache.value() == 0) continue;
+    bounded = true;
+    const Bytes room = pool.usable - pool.weights - pool.overhead;
+    bound = std::min(bound, std::max(0.0, room / (pool.kv_cache / request.cache.sequences)));
+  }
+  if (!bounded) return result;
+  std::int64_t low = 0;
+  auto high = static_cast<std::int64_t>(request.cache.unified ? std::min(2 * bound + 1, sensible) : bound);
+  while (low < high) {
+    const std::int64_t middle = low + (high - low + 1) / 2;
+    if (all_fit(pools_of(c, request, middle), c.placement.paged))
+      low = middle;
+    else
+      high = middle - 1;
+  }
+  result.most = low;
+  return result;
 }
 
 std::string limiting_memory(const Compiled& compiled, const std::vector<MemoryPool>& pools,

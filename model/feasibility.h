@@ -16,6 +16,10 @@ Bytes memory_capacity(const Device& device, const Query& query);
 // Likewise of a discrete GPU's host.
 Bytes host_capacity(const Device& host, const Query& query);
 
+// The most sequences whose cache fits beside the weights; compute buffers grow with them.
+SequencesThatFit sequences_that_fit(const Compiled& compiled, const std::vector<MemoryPool>& pools,
+                                    const MemoryRequest& request);
+
 // Empty when every pool fits; otherwise "memory of <pool>: needs X, has Y; fits with ...".
 std::string limiting_memory(const Compiled& compiled, const std::vector<MemoryPool>& pools,
                             const MemoryRequest& request, const Database& database);

@@ -58,14 +58,24 @@ Bytes sum(const std::vector<Bytes>& values, std::size_t from, std::size_t to) {
                          values.begin() + static_cast<std::ptrdiff_t>(to), Bytes(0));
 }
 
+// Of all sequences.
+double tokens_of(const CacheRequest& cache) {
+  if (cache.mixed.empty()) return cache.sequences * cache.context;
+  double tokens = 0;
+  for (const CacheRequest::Group& group : cache.mixed) tokens += group.sequences * group.context;
+  return tokens;
+}
+
 ComputeBuffers compute_buffers(const Architecture& a, const Stack& stack, const MemoryRequest& request, int devices) {
   const AllocationRules& rules = stack.allocation;
   const CacheRequest& cache = request.cache;
   switch (rules.rule) {
     case BufferRule::llama_cpp: {
       constexpr int pipeline_copies = 4;  // GGML_SCHED_MAX_COPIES of llama.cpp
+      const double padding = static_cast<double>(rules.cache_padding);
       return llama_cpp_buffers(
-          a, {.context = padded(cache.context, static_cast<double>(rules.cache_padding)) * cache.sequences,
+          a, {.context =
+                  cache.unified ? padded(tokens_of(cache), padding) : padded(cache.context, padding) * cache.sequences,
               .ubatch = std::min(cache.ubatch, std::ceil(cache.context)),
               .fused_attention = request.fused_attention,
               .pipeline_copies = devices > 1 && request.placement.split == Split::layer ? pipeline_copies : 1});
@@ -137,6 +147,39 @@ Bytes kv_cache_bytes(const Architecture& a, const CacheRequest& request, const A
   return total;
 }
 
+namespace {
+
+// One buffer for all sequences: padded once; of a window it holds each sequence's, and one micro-batch. A state of
+// fixed size stays each sequence's own.
+Bytes unified_cache_bytes(const Layer& layer, std::int64_t hidden, const CacheRequest& request,
+                          const AllocationRules& rules, const TypeTable& types) {
+  const LayerState state = state_of(layer.mixer, hidden);
+  const double others = request.sequences - 1;
+  CacheRequest one = request;
+  one.context = tokens_of(request);
+  one.ubatch += others * static_cast<double>(state.window);
+  one.sequences = 1;
+  return layer_cache_bytes(layer, hidden, one, rules, types) +
+         Bytes(others * static_cast<double>(state.fixed()) * f32_bytes);
+}
+
+Bytes cache_bytes(const Layer& layer, std::int64_t hidden, const CacheRequest& request, const AllocationRules& rules,
+                  const TypeTable& types) {
+  const bool slots = rules.rule == BufferRule::llama_cpp;
+  if (slots && request.unified) return unified_cache_bytes(layer, hidden, request, rules, types);
+  if (slots || request.mixed.empty()) return layer_cache_bytes(layer, hidden, request, rules, types);
+  Bytes sum;
+  CacheRequest alike = request;
+  for (const CacheRequest::Group& group : request.mixed) {
+    alike.sequences = group.sequences;
+    alike.context = group.context;
+    sum += layer_cache_bytes(layer, hidden, alike, rules, types);
+  }
+  return sum;
+}
+
+}  // namespace
+
 LayerMemory layer_memory(const Workload& w, const CacheRequest& request, const AllocationRules& rules) {
   const std::size_t layers = w.architecture.layers.size();
   LayerMemory m{.weights = std::vector<Bytes>(layers), .experts = std::vector<Bytes>(layers), .cache = {}};
@@ -157,7 +200,7 @@ LayerMemory layer_memory(const Workload& w, const CacheRequest& request, const A
   m.tied = !has_output;
   m.cache.resize(layers);
   for (std::size_t i = 0; i < layers && !w.architecture.encoder; ++i)
-    m.cache[i] = layer_cache_bytes(w.architecture.layer(i), w.architecture.hidden, request, rules, *w.type_table);
+    m.cache[i] = cache_bytes(w.architecture.layer(i), w.architecture.hidden, request, rules, *w.type_table);
   return m;
 }
 

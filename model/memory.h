@@ -34,6 +34,12 @@ struct CacheRequest {
   TypeId key_type{};
   TypeId value_type{};
   double ubatch = 512;
+  bool unified = false;  // the sequences share one buffer of llama.cpp, padded once, instead of one each
+  // Of a mixed batch: how many sequences of which context; `context` is then the longest.
+  struct Group {
+    double sequences = 1, context = 0;
+  };
+  std::vector<Group> mixed;
 };
 
 // KV cache or recurrent state of one layer for all sequences, as the stack allocates it: padded contexts, sliding
@@ -81,6 +87,8 @@ struct LayerMemory {
   Bytes output;            // output projection (the embedding again where they are tied), norm and what else
   bool tied = false;
 };
+// The cache of all sequences: llama.cpp's slots are all as long as the longest, or share one buffer of the sum; paged
+// and growing caches hold what each sequence has.
 LayerMemory layer_memory(const Workload& workload, const CacheRequest& request, const AllocationRules& rules);
 
 struct MemoryRequest {

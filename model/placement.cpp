@@ -54,6 +54,12 @@ double hand_overs(const Placement& placement) {
 
 constexpr double activation_bytes = 4;  // F32 at the boundary
 
+double tokens_of(Batch batch) noexcept {
+  double tokens = 0;
+  for (const StepShape& group : batch) tokens += group.tokens();
+  return tokens;
+}
+
 }  // namespace
 
 double PlacedStep::Weights::touched(double tokens) const noexcept {
@@ -108,8 +114,8 @@ PlacedStep::PlacedStep(const StepGraph& graph, const Workload& workload, const M
                    hand_overs(placement)};
 }
 
-bool PlacedStep::streams(const StepShape& shape) const noexcept {
-  return machine_.stream_batch > 0 && shape.tokens() >= machine_.stream_batch;
+bool PlacedStep::streams(double tokens) const noexcept {
+  return machine_.stream_batch > 0 && tokens >= machine_.stream_batch;
 }
 
 void PlacedStep::add_link(StepCost& cost, double seconds, double bytes) noexcept {
@@ -119,30 +125,30 @@ void PlacedStep::add_link(StepCost& cost, double seconds, double bytes) noexcept
   cost.bound[static_cast<std::size_t>(Resource::link)] += seconds;
 }
 
-StepCost PlacedStep::host_cost(const StepShape& shape) const noexcept {
+StepCost PlacedStep::host_cost(Batch batch, double tokens) const noexcept {
   StepCost cost;
   if (paged_bytes_ > 0) {
-    const double paged = std::min(1.0, paged_bytes_ / paged_from_.total()) * paged_from_.touched(shape.tokens());
+    const double paged = std::min(1.0, paged_bytes_ / paged_from_.total()) * paged_from_.touched(tokens);
     add_link(cost, paged / machine_.links.storage.value(), paged);
   }
   if (!host_) return cost;
-  const bool streaming = streams(shape);
-  cost += (streaming ? host_->on_device : host_->on_host)(shape);
+  const bool streaming = streams(tokens);
+  cost += (streaming ? host_->on_device : host_->on_host)(batch);
   const double latency = streaming ? 0 : host_->hand_overs * machine_.links.host_latency.value();
   if (machine_.host_shares_memory) {
     add_link(cost, latency, 0);
     return cost;
   }
-  const double bytes =
-      streaming ? host_->weights.touched(shape.tokens()) : host_->hand_overs * hidden_bytes_ * shape.tokens();
+  const double bytes = streaming ? host_->weights.touched(tokens) : host_->hand_overs * hidden_bytes_ * tokens;
   add_link(cost, latency + bytes / machine_.links.host.value(), bytes);
   return cost;
 }
 
-StepCost PlacedStep::operator()(const StepShape& shape) const noexcept {
-  StepCost cost = host_cost(shape);
-  for (const StepEvaluator& device : devices_) cost += device(shape);
-  const double boundary = hidden_bytes_ * shape.tokens();
+StepCost PlacedStep::operator()(Batch batch) const noexcept {
+  const double tokens = tokens_of(batch);
+  StepCost cost = host_cost(batch, tokens);
+  for (const StepEvaluator& device : devices_) cost += device(batch);
+  const double boundary = hidden_bytes_ * tokens;
   const Links& links = machine_.links;
   if (split_ == Split::layer) {
     const double boundaries = static_cast<double>(devices_.size()) - 1;
@@ -161,23 +167,23 @@ const StepEvaluator* PlacedStep::single() const noexcept {
   return !host_ && paged_bytes_ == 0 && devices_.size() == 1 && split_ == Split::layer ? &devices_.front() : nullptr;
 }
 
-Seconds PlacedStep::seconds(const StepShape& shape) const noexcept {
-  return single() != nullptr ? single()->seconds(shape) : (*this)(shape).seconds;
+Seconds PlacedStep::seconds(Batch batch) const noexcept {
+  return single() != nullptr ? single()->seconds(batch) : (*this)(batch).seconds;
 }
 
-StepCost PlacedStep::slowest_stage(const StepShape& shape) const noexcept {
-  StepCost slowest = host_cost(shape);
+StepCost PlacedStep::slowest_stage(Batch batch) const noexcept {
+  StepCost slowest = host_cost(batch, tokens_of(batch));
   for (const StepEvaluator& device : devices_)
-    if (StepCost cost = device(shape); cost.seconds > slowest.seconds) slowest = cost;
+    if (StepCost cost = device(batch); cost.seconds > slowest.seconds) slowest = cost;
   return slowest;
 }
 
-std::vector<StepEvaluator::OpCost> PlacedStep::per_op(const StepShape& shape) const {
+std::vector<StepEvaluator::OpCost> PlacedStep::per_op(Batch batch) const {
   std::vector<StepEvaluator::OpCost> ops;
   const auto append = [&](const StepEvaluator& part) {
-    for (const auto& op : part.per_op(shape)) ops.push_back(op);
+    for (const auto& op : part.per_op(batch)) ops.push_back(op);
   };
-  if (host_) append(streams(shape) ? host_->on_device : host_->on_host);
+  if (host_) append(streams(tokens_of(batch)) ? host_->on_device : host_->on_host);
   for (const StepEvaluator& device : devices_) append(device);
   return ops;
 }

@@ -63,14 +63,19 @@ class PlacedStep {
   PlacedStep(const StepGraph& graph, const Workload& workload, const MachineExecutors& machine,
              const Placement& placement);
 
-  [[nodiscard]] StepCost operator()(const StepShape& shape) const noexcept;
-  [[nodiscard]] Seconds seconds(const StepShape& shape) const noexcept;
+  [[nodiscard]] StepCost operator()(Batch batch) const noexcept;
+  [[nodiscard]] StepCost operator()(const StepShape& shape) const noexcept { return (*this)(Batch(&shape, 1)); }
+  [[nodiscard]] Seconds seconds(Batch batch) const noexcept;
+  [[nodiscard]] Seconds seconds(const StepShape& shape) const noexcept { return seconds(Batch(&shape, 1)); }
   // The longest stage of a pipeline over several devices, which bounds prefill in many micro-batches.
-  [[nodiscard]] StepCost slowest_stage(const StepShape& shape) const noexcept;
+  [[nodiscard]] StepCost slowest_stage(Batch batch) const noexcept;
   [[nodiscard]] std::size_t stages() const { return devices_.size(); }
   // Where all is on one device: its evaluator; else null.
   [[nodiscard]] const StepEvaluator* single() const noexcept;
-  [[nodiscard]] std::vector<StepEvaluator::OpCost> per_op(const StepShape& shape) const;
+  [[nodiscard]] std::vector<StepEvaluator::OpCost> per_op(Batch batch) const;
+  [[nodiscard]] std::vector<StepEvaluator::OpCost> per_op(const StepShape& shape) const {
+    return per_op(Batch(&shape, 1));
+  }
 
  private:
   // Weights that a step reads: all dense ones, of the experts those that its tokens choose.
@@ -88,8 +93,8 @@ class PlacedStep {
     Weights weights;
     double hand_overs = 0;  // per step
   };
-  [[nodiscard]] bool streams(const StepShape& shape) const noexcept;
-  [[nodiscard]] StepCost host_cost(const StepShape& shape) const noexcept;
+  [[nodiscard]] bool streams(double tokens) const noexcept;
+  [[nodiscard]] StepCost host_cost(Batch batch, double tokens) const noexcept;
   static void add_link(StepCost& cost, double seconds, double bytes) noexcept;
 
   std::vector<StepEvaluator> devices_;  // a stage each

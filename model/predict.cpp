@@ -50,16 +50,6 @@ double scale_of(const Certainty& certainty, double residual, const StepCost& cos
   return log_scale(residual, certainty.log_sd, cost);
 }
 
-StepCost sum_of(const PlacedStep& evaluator, const std::vector<RepeatedStep>& steps) {
-  StepCost total;
-  for (const RepeatedStep& step : steps) {
-    StepCost cost = evaluator(step.shape);
-    cost *= step.times;
-    total += cost;
-  }
-  return total;
-}
-
 Phase prefill_phase(const Compiled& c, const Certainty& certainty) {
   const StepCost cost = prefill_cost(c.evaluator, c.query, ubatch_of(c));
   const double scale = scale_of(certainty, certainty.residual.prefill, cost);
@@ -123,20 +113,6 @@ void resolve(Prediction& p, const Compiled& c, Bytes capacity) {
   q.profile_date = c.profile->date;
 }
 
-// Micro-batches follow each other through the devices: the first one passes all of them, each further one waits for the
-// slowest.
-void pipeline(StepCost& total, const PlacedStep& evaluator, const Query& query, double ubatch, double steps) {
-  const double tokens = std::min(ubatch, static_cast<double>(query.prompt));
-  const StepShape middle{.new_tokens = tokens,
-                         .depth = static_cast<double>(query.depth) + (static_cast<double>(query.prompt) - tokens) / 2};
-  const double serial = evaluator(middle).seconds.value() * steps;
-  const double pipelined =
-      evaluator(middle).seconds.value() + (steps - 1) * evaluator.slowest_stage(middle).seconds.value();
-  const double ratio = std::min(1.0, pipelined / serial);
-  total.seconds *= ratio;
-  for (double& seconds : total.bound) seconds *= ratio;
-}
-
 Evidence evidence_of(const Compiled& c) {
   if (!c.profile) return {std::string(name_of(EvidenceLevel::datasheet)), 0, {}};
   EvidenceLevel level = c.profile->level(c.scope);
@@ -172,74 +148,26 @@ Bytes Prediction::total_bytes() const {
   return total;
 }
 
-std::vector<RepeatedStep> prefill_steps(const Query& query, std::int64_t ubatch, std::int64_t most) {
-  std::vector<RepeatedStep> steps;
-  const double depth = static_cast<double>(query.depth);
-  const double sequences = static_cast<double>(query.concurrency);
-  const std::int64_t together = std::max<std::int64_t>(1, ubatch / std::max<std::int64_t>(query.prompt, 1));
-  if (together > 1 && query.concurrency > 1) {
-    const auto add = [&](std::int64_t batch, double times) {
-      steps.push_back(
-          {{.batch = static_cast<double>(batch), .new_tokens = static_cast<double>(query.prompt), .depth = depth},
-           times});
-    };
-    if (const std::int64_t full = query.concurrency / together; full > 0) add(together, static_cast<double>(full));
-    if (const std::int64_t rest = query.concurrency % together; rest > 0) add(rest, 1);
-    return steps;
-  }
-  // Whole micro-batches differ by their depth alone, in which a step's time is all but linear.
-  const std::int64_t whole = query.prompt / ubatch;
-  const std::int64_t rest = query.prompt % ubatch;
-  const std::int64_t sampled = std::min(whole, most);
-  for (std::int64_t i = 0; i < sampled; ++i) {
-    const double each = static_cast<double>(whole) / static_cast<double>(sampled);
-    const double step = (static_cast<double>(i) + 0.5) * each - 0.5;
-    steps.push_back({{.new_tokens = static_cast<double>(ubatch), .depth = depth + step * static_cast<double>(ubatch)},
-                     each * sequences});
-  }
-  if (rest > 0)
-    steps.push_back(
-        {{.new_tokens = static_cast<double>(rest), .depth = depth + static_cast<double>(whole * ubatch)}, sequences});
-  return steps;
+namespace {
+
+std::int64_t deepest(const Query& query) {
+  return query.depths.empty() ? query.depth : *std::max_element(query.depths.begin(), query.depths.end());
 }
 
-std::vector<RepeatedStep> decode_steps(const Query& query, std::int64_t most) {
-  // Midpoint rule: exact for what is linear in the depth; cache padding makes steps of 256 tokens at most.
-  const std::int64_t samples = std::min(query.gen, most);
-  const double start = static_cast<double>(query.depth + query.prompt);
-  std::vector<RepeatedStep> steps;
-  for (std::int64_t i = 0; i < samples; ++i) {
-    const double token =
-        (static_cast<double>(i) + 0.5) * static_cast<double>(query.gen) / static_cast<double>(samples) - 0.5;
-    steps.push_back(
-        {{.batch = static_cast<double>(query.concurrency), .depth = start + token}, 1 / static_cast<double>(samples)});
-  }
-  return steps;
-}
-
-StepCost prefill_cost(const PlacedStep& evaluator, const Query& query, std::int64_t ubatch) {
-  constexpr std::int64_t most_steps = 64;
-  StepCost total = sum_of(evaluator, prefill_steps(query, ubatch, most_steps));
-  const double steps = std::ceil(static_cast<double>(query.prompt) / static_cast<double>(ubatch)) *
-                       static_cast<double>(query.concurrency);
-  const bool joined = query.concurrency > 1 && ubatch / std::max<std::int64_t>(query.prompt, 1) > 1;
-  if (!joined && evaluator.stages() > 1 && steps > 1)
-    pipeline(total, evaluator, query, static_cast<double>(ubatch), steps);
-  return total;
-}
-
-StepCost mean_decode_cost(const PlacedStep& evaluator, const Query& query) {
-  constexpr std::int64_t most_samples = 8;
-  return sum_of(evaluator, decode_steps(query, most_samples));
-}
+}  // namespace
 
 MemoryRequest memory_request(const Compiled& c) {
   MemoryRequest request;
-  request.cache = {.context = static_cast<double>(c.query.depth + c.query.prompt + c.query.gen),
+  request.cache = {.context = static_cast<double>(deepest(c.query) + c.query.prompt + c.query.gen),
                    .sequences = static_cast<double>(c.query.concurrency),
                    .key_type = c.machine.device.key_type,
                    .value_type = c.machine.device.value_type,
-                   .ubatch = static_cast<double>(ubatch_of(c))};
+                   .ubatch = static_cast<double>(ubatch_of(c)),
+                   .unified = c.query.unified_cache};
+  if (!c.query.depths.empty())
+    for (const DepthGroup& group : depth_groups(c.query))
+      request.cache.mixed.push_back(
+          {static_cast<double>(group.sequences), static_cast<double>(group.depth + c.query.prompt + c.query.gen)});
   request.usable = {memory_capacity(*c.device, c.query), c.query.os, c.query.wired_limit};
   if (c.host && c.device->device_class == DeviceClass::discrete)
     request.host_capacity = host_capacity(*c.host, c.query);
@@ -256,6 +184,7 @@ Prediction predict(const Compiled& c, const Database& database) {
   const MemoryRequest request = memory_request(c);
   p.pools = memory_pools(c.layers, c.workload->architecture, *c.device, *c.stack, request);
   p.limiting = limiting_memory(c, p.pools, request, database);
+  p.sequences = sequences_that_fit(c, p.pools, request);
   p.feasible = p.limiting.empty();
   if (c.scheme) p.quality = quality_of(*c.scheme, c.workload->architecture);
   p.evidence = evidence_of(c);

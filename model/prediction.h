@@ -39,10 +39,15 @@ struct Query {
   std::optional<Bytes> memory;  // one of the device's options; absent: the largest
   std::int64_t prompt = 512;
   std::int64_t gen = 128;
-  std::int64_t depth = 0;        // tokens already in the cache
+  std::int64_t depth = 0;  // tokens already in the cache
+  // A mixed batch: the sequences stand at these depths in turn; empty: all at `depth`.
+  std::vector<std::int64_t> depths;
+  // Or evenly spread from the first to the last: each at the middle of its equal part.
+  std::optional<std::pair<std::int64_t, std::int64_t>> depth_range;
   std::int64_t concurrency = 1;  // sequences at once
   std::string key_type = "f16";
   std::string value_type = "f16";
+  bool unified_cache = false;  // llama.cpp's --kv-unified: the sequences share one buffer
   FlashAttention flash_attention = FlashAttention::automatic;
   std::optional<std::int64_t> ubatch;
   std::optional<std::int64_t> threads;        // of a CPU; absent: every core
@@ -116,12 +121,21 @@ struct ResolvedQuery {
   std::vector<std::pair<std::string, std::string>> files;  // of the user: path, hash of what was read
 };
 
+// How many sequences such as the query's (their mean, of a mixed batch) memory holds in full length beside the weights.
+struct SequencesThatFit {
+  std::optional<std::int64_t> most;  // 0: not even one; absent: nothing of them is kept, or no capacity is known
+  Bytes each;                        // cache of one, in all pools
+  std::string allocation;            // "paged", "slots" (as many buffers of equal length), "unified" or "growing"
+  std::int64_t context = 0;          // tokens that each may hold; of slots and growing caches the deepest's
+};
+
 struct Prediction {
   ResolvedQuery query;
   bool feasible = true;
   std::string limiting;  // empty when feasible
   std::vector<MemoryPool> pools;
   Bytes file_bytes;  // of the tensors of such a file
+  SequencesThatFit sequences;
   std::optional<Phase> prefill;
   std::optional<Phase> decode;
   std::optional<Interval> ttft;                     // seconds
@@ -165,15 +179,25 @@ Prediction predict(const Query& query, const Database& database);
 // The memory question of a compiled query; `placement` and capacity can be changed to ask another.
 MemoryRequest memory_request(const Compiled& compiled);
 
+// Sequences of a batch that stand at the same depth.
+struct DepthGroup {
+  std::int64_t sequences = 1;
+  std::int64_t depth = 0;
+};
+std::vector<DepthGroup> depth_groups(const Query& query);
+
 // A step and how many of its kind.
 struct RepeatedStep {
-  StepShape shape;
+  std::vector<StepShape> batch;
   double times = 1;
 };
 // The micro-batches of a prompt, long ones by at most `most` of them evenly spread; the steps of decoding as the mean
 // of at most `most`. Their `times` add up to the steps of the prompt, and to 1.
 std::vector<RepeatedStep> prefill_steps(const Query& query, std::int64_t ubatch, std::int64_t most);
 std::vector<RepeatedStep> decode_steps(const Query& query, std::int64_t most);
+// With which predict() works.
+constexpr std::int64_t predicted_prefill_steps = 64;
+constexpr std::int64_t predicted_decode_steps = 8;
 
 // The time to process `prompt` tokens of each sequence in micro-batches, from the depth on.
 StepCost prefill_cost(const PlacedStep& evaluator, const Query& query, std::int64_t ubatch);

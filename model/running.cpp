@@ -47,14 +47,20 @@ std::optional<Watts> lesser(std::optional<Watts> a, std::optional<Watts> b) {
   return std::min(*a, *b);
 }
 
+bool runs_on_cpu(const Compiled& c) { return c.stack->on_cpu || !c.device->power.model; }
+
 // Cores of a CPU spin at the package's limit while they wait for memory.
-void add_cpu_power(Prediction& p, const Compiled& c) {
-  const auto watts = lesser(c.device->power.tdp, c.query.power_limit);
-  if (!watts || c.device->device_class != DeviceClass::cpu) return;
-  const PowerOfPhase phase{.watts = *watts, .wall = *watts};
-  p.power = PowerFigures{.boundary = "package", .limit = watts, .passive = c.device->power.passive};
-  if (p.prefill) p.power->prefill = phase;
-  if (p.decode) p.power->decode = phase;
+std::optional<Watts> cpu_limit(const Compiled& c) {
+  return c.device->device_class == DeviceClass::cpu ? lesser(c.device->power.tdp, c.query.power_limit) : std::nullopt;
+}
+
+Limits limits_of(const Compiled& c, int devices) {
+  const Power& power = c.device->power;
+  Limits limits;
+  limits.usual = together(power.tdp, devices);
+  limits.asked = together(lesser(power.tdp, c.query.power_limit), devices);
+  limits.sustained = lesser(limits.asked, together(power.sustained, devices));
+  return limits;
 }
 
 EnergyFigures energy_of(const Prediction& p, const Query& q) {
@@ -92,7 +98,7 @@ std::optional<DatedPrice> times(std::optional<DatedPrice> price, int devices) {
   return price;
 }
 
-CostInputs cost_inputs(const Prediction& p, const Compiled& c, const Database& database) {
+CostInputs prices_of(const Prediction& p, const Compiled& c, const Database& database) {
   const CostQuestion& q = c.query.cost;
   const PriceBook& book = database.prices();
   const auto own = [](double usd) { return DatedPrice{usd, {}, "given"}; };
@@ -106,36 +112,55 @@ CostInputs cost_inputs(const Prediction& p, const Compiled& c, const Database& d
   else if (!inputs.purchase)
     inputs.rent = times(book.rent(c.device->id), p.query.devices);
   inputs.electricity = q.electricity ? own(*q.electricity) : book.electricity(q.region);
+  return inputs;
+}
+
+std::optional<Watts> wall_of(const std::optional<PowerOfPhase>& phase) {
+  return phase ? std::optional(phase->wall) : std::nullopt;
+}
+
+CostInputs cost_inputs(const Prediction& p, const Compiled& c, const Database& database) {
+  CostInputs inputs = prices_of(p, c, database);
   const auto sequences = static_cast<double>(c.query.concurrency);
-  const auto wall = [&](const std::optional<PowerOfPhase>& phase) {
-    return phase ? std::optional(phase->wall) : std::nullopt;
-  };
   if (p.prefill)
     inputs.prefill = PhaseUse{p.prefill->seconds, static_cast<double>(c.query.prompt) * sequences,
-                              p.power ? wall(p.power->prefill) : std::nullopt};
+                              p.power ? wall_of(p.power->prefill) : std::nullopt};
   if (p.decode) {
     const auto gen = static_cast<double>(c.query.gen);
-    inputs.decode = PhaseUse{gen * p.decode->seconds, gen * sequences, p.power ? wall(p.power->decode) : std::nullopt};
+    inputs.decode =
+        PhaseUse{gen * p.decode->seconds, gen * sequences, p.power ? wall_of(p.power->decode) : std::nullopt};
   }
   return inputs;
 }
 
 }  // namespace
 
+std::optional<PowerOfPhase> limited_power(Phase& phase, const Compiled& c, int devices) {
+  if (runs_on_cpu(c)) {
+    const auto watts = cpu_limit(c);
+    return watts ? std::optional(PowerOfPhase{.watts = *watts, .wall = *watts}) : std::nullopt;
+  }
+  return limit_phase(phase, c.device->power, devices, limits_of(c, devices));
+}
+
+std::optional<CostFigures> cost_of_use(const Prediction& p, const Compiled& c, const Database& database,
+                                       const MachineUse& use) {
+  CostInputs inputs = prices_of(p, c, database);
+  inputs.decode = PhaseUse{use.seconds, use.tokens, wall_of(use.power)};
+  return cost_of(inputs, c.query.cost);
+}
+
 void add_power(Prediction& p, const Compiled& c) {
   const Power& power = c.device->power;
-  if (c.stack->on_cpu || !power.model) return add_cpu_power(p, c);
+  const bool cpu = runs_on_cpu(c);
+  if (cpu && !cpu_limit(c)) return;
   const int devices = p.query.devices;
-  Limits limits;
-  limits.usual = together(power.tdp, devices);
-  limits.asked = together(lesser(power.tdp, c.query.power_limit), devices);
-  limits.sustained = lesser(limits.asked, together(power.sustained, devices));
-  p.power = PowerFigures{.boundary = std::string(name_of(power.model->boundary)),
-                         .limit = limits.asked,
-                         .sustained = together(power.sustained, devices),
+  p.power = PowerFigures{.boundary = cpu ? "package" : std::string(name_of(power.model->boundary)),
+                         .limit = cpu ? cpu_limit(c) : limits_of(c, devices).asked,
+                         .sustained = cpu ? std::nullopt : together(power.sustained, devices),
                          .passive = power.passive};
-  if (p.prefill) p.power->prefill = limit_phase(*p.prefill, power, devices, limits);
-  if (p.decode) p.power->decode = limit_phase(*p.decode, power, devices, limits);
+  if (p.prefill) p.power->prefill = limited_power(*p.prefill, c, devices);
+  if (p.decode) p.power->decode = limited_power(*p.decode, c, devices);
 }
 
 void add_running(Prediction& p, const Compiled& c, const Database& database) {

@@ -11,6 +11,19 @@ namespace silicast {
 // (--power-limit) slows the phases down by as much more as the clock falls. To be called before latencies are added up.
 void add_power(Prediction& prediction, const Compiled& compiled);
 
+// The power of a phase of the compiled query, which is slowed down where a limit asks for it; absent where nothing is
+// known of the device's.
+std::optional<PowerOfPhase> limited_power(Phase& phase, const Compiled& compiled, int devices);
+
+// What a use of the machine costs that makes tokens at that power; nullopt where no price is known.
+struct MachineUse {
+  Seconds seconds;
+  double tokens = 0;
+  std::optional<PowerOfPhase> power;
+};
+std::optional<CostFigures> cost_of_use(const Prediction& prediction, const Compiled& compiled, const Database& database,
+                                       const MachineUse& use);
+
 // Energy per token, start-up and cost, from the phases as they stand. Throws UsageError for impossible prices.
 void add_running(Prediction& prediction, const Compiled& compiled, const Database& database);
 

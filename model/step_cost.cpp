@@ -240,9 +240,19 @@ void StepEvaluator::charge_activations(OpWork& cost, double bytes) const noexcep
   }
 }
 
-OpWork StepEvaluator::matmul_cost(const Compiled& compiled, const StepShape& shape) const noexcept {
+StepEvaluator::Totals StepEvaluator::totals_of(Batch batch) noexcept {
+  Totals totals;
+  for (const StepShape& group : batch) {
+    totals.sequences += group.batch;
+    totals.tokens += group.tokens();
+    totals.outputs += group.batch * group.outputs;
+  }
+  return totals;
+}
+
+OpWork StepEvaluator::matmul_cost(const Compiled& compiled, const Totals& totals) const noexcept {
   const MatmulShape& w = compiled.op.matmul;
-  const double columns = w.outputs_only ? shape.batch * shape.outputs : shape.tokens();
+  const double columns = w.outputs_only ? totals.outputs : totals.tokens;
   const Matmul* m = compiled.kernels.data();
   while (columns > m->columns) ++m;
 
@@ -298,29 +308,39 @@ const std::vector<AttentionKernel>& StepEvaluator::attention_kernels() const noe
   return executor_.fused_attention || stack.unfused_attention.empty() ? stack.attention : stack.unfused_attention;
 }
 
-OpWork StepEvaluator::attention_cost(const Compiled& compiled, const StepShape& shape) const noexcept {
-  const AttentionShape& a = compiled.op.attention;
+const AttentionKernel& StepEvaluator::attention_kernel_of(const StepShape& group) const noexcept {
   const auto& kernels = attention_kernels();
   const AttentionKernel* kernel = kernels.data();
-  while (shape.new_tokens > kernel->columns && kernel != &kernels.back()) ++kernel;
+  while (group.new_tokens > kernel->columns && kernel != &kernels.back()) ++kernel;
+  return *kernel;
+}
 
+OpWork StepEvaluator::attention_cost(const Compiled& compiled, const AttentionKernel& kernel,
+                                     Batch batch) const noexcept {
+  const AttentionShape& a = compiled.op.attention;
+  const double window = static_cast<double>(a.window);
   OpWork cost;
-  cost.kernel = kernel->name;
+  cost.layers = 0;
+  double scores = 0;
+  for (const StepShape& group : batch) {
+    if (&attention_kernel_of(group) != &kernel) continue;
+    cost.layers = compiled.op.layers;
+    const double cells = entries_read(a, cached_cells(group.depth + group.new_tokens, window), group.new_tokens);
+    cost.dram_bytes +=
+        group.batch * cells *
+        (static_cast<double>(a.cached_keys) * key_bytes_ + static_cast<double>(a.cached_values) * value_bytes_);
+    const double attended = mean_attended(a, group.new_tokens, group.depth) * group.tokens();
+    cost.operations += 2 * static_cast<double>(a.heads) * static_cast<double>(a.key_dim + a.value_dim) * attended;
+    scores += static_cast<double>(a.heads) * cells * group.tokens();
+  }
+  if (cost.layers == 0) return cost;
+  cost.kernel = kernel.name;
   cost.corrected_by_kernel = true;
-  cost.launch = kernel->launches * kernel_seconds_;
-  const double cells =
-      entries_read(a, cached_cells(shape.depth + shape.new_tokens, static_cast<double>(a.window)), shape.new_tokens);
-  const double kv_bytes =
-      shape.batch * cells *
-      (static_cast<double>(a.cached_keys) * key_bytes_ + static_cast<double>(a.cached_values) * value_bytes_);
-  cost.dram = kv_bytes * seconds_per_byte_ / kernel->dram_share;
-  cost.dram_bytes = kv_bytes;
-  const double attended = mean_attended(a, shape.new_tokens, shape.depth) * shape.tokens();
-  const double flops = 2 * static_cast<double>(a.heads) * static_cast<double>(a.key_dim + a.value_dim) * attended;
-  cost.operations = flops;
-  const Unit* unit = first_present(kernel->units, executor_.processor);
+  cost.launch = kernel.launches * kernel_seconds_;
+  cost.dram = cost.dram_bytes * seconds_per_byte_ / kernel.dram_share;
+  const Unit* unit = first_present(kernel.units, executor_.processor);
   const double peak = unit != nullptr ? executor_.processor.peak(*unit).value() : 1 / vector_seconds_per_flop_;
-  const double arithmetic = flops / (peak * kernel->unit_share);
+  const double arithmetic = cost.operations / (peak * kernel.unit_share);
   if (unit != nullptr && is_matrix(*unit)) {
     cost.matrix = arithmetic;
     cost.shares_vector_units = executor_.processor.matrix_on_vector_units;
@@ -328,29 +348,27 @@ OpWork StepEvaluator::attention_cost(const Compiled& compiled, const StepShape& 
   } else {
     cost.alu = arithmetic;
   }
-  if (kernel->keeps_scores) {
+  if (kernel.keeps_scores) {
     constexpr double passes = 4;  // scores written, read and written by softmax, read for the weighted sum
-    charge_activations(
-        cost, passes * executor_.stack->activation_bytes * static_cast<double>(a.heads) * cells * shape.tokens());
+    charge_activations(cost, passes * executor_.stack->activation_bytes * scores);
   }
-  cost.apply(attention_factors_[static_cast<std::size_t>(kernel - kernels.data())]);
+  cost.apply(attention_factors_[static_cast<std::size_t>(&kernel - attention_kernels().data())]);
   return cost;
 }
 
 // What a layer keeps between steps lies in DRAM and is read and written once a step.
-OpWork StepEvaluator::state_cost(const Compiled& compiled, const StepShape& shape) const noexcept {
+OpWork StepEvaluator::state_cost(const Compiled& compiled, const Totals& totals) const noexcept {
   constexpr double f32_bytes = 4;
-  OpWork cost = vector_work(compiled, shape);
-  const double bytes = 2 * shape.batch * static_cast<double>(compiled.op.state) * f32_bytes;
+  OpWork cost = vector_work(compiled, totals);
+  const double bytes = 2 * totals.sequences * static_cast<double>(compiled.op.state) * f32_bytes;
   cost.dram += bytes * seconds_per_byte_;
   cost.dram_bytes += bytes;
   cost.apply(vector_factors_);
   return cost;
 }
 
-OpWork StepEvaluator::vector_work(const Compiled& compiled, const StepShape& shape) const noexcept {
-  const double tokens =
-      compiled.op.group < 0 && compiled.op.kind == OpKind::norm ? shape.batch * shape.outputs : shape.tokens();
+OpWork StepEvaluator::vector_work(const Compiled& compiled, const Totals& totals) const noexcept {
+  const double tokens = compiled.op.group < 0 && compiled.op.kind == OpKind::norm ? totals.outputs : totals.tokens;
   OpWork cost;
   cost.kernel = name_of(compiled.op.kind);
   cost.launch = compiled.launch_seconds;
@@ -361,24 +379,29 @@ OpWork StepEvaluator::vector_work(const Compiled& compiled, const StepShape& sha
   return cost;
 }
 
-OpWork StepEvaluator::vector_cost(const Compiled& compiled, const StepShape& shape) const noexcept {
-  OpWork cost = vector_work(compiled, shape);
+OpWork StepEvaluator::vector_cost(const Compiled& compiled, const Totals& totals) const noexcept {
+  OpWork cost = vector_work(compiled, totals);
   cost.apply(vector_factors_);
   return cost;
 }
 
-OpWork StepEvaluator::cost_of(const Compiled& compiled, const StepShape& shape) const noexcept {
-  OpWork work;
+template <class Use>
+void StepEvaluator::each_work(const Compiled& compiled, Batch batch, const Totals& totals, Use use) const {
+  const auto of_op = [&](OpWork work) {
+    work.layers = compiled.op.layers;
+    use(work);
+  };
   switch (compiled.op.kind) {
     case OpKind::matmul:
-    case OpKind::expert_matmul: work = matmul_cost(compiled, shape); break;
-    case OpKind::attention: work = attention_cost(compiled, shape); break;
+    case OpKind::expert_matmul: return of_op(matmul_cost(compiled, totals));
     case OpKind::convolution:
-    case OpKind::linear_attention: work = state_cost(compiled, shape); break;
-    default: work = vector_cost(compiled, shape); break;
+    case OpKind::linear_attention: return of_op(state_cost(compiled, totals));
+    case OpKind::attention:
+      for (const AttentionKernel& kernel : attention_kernels())
+        if (const OpWork work = attention_cost(compiled, kernel, batch); work.layers > 0) use(work);
+      return;
+    default: return of_op(vector_cost(compiled, totals));
   }
-  work.layers = compiled.op.layers;
-  return work;
 }
 
 void StepEvaluator::add(StepCost& sum, const OpWork& c) noexcept {
@@ -406,9 +429,10 @@ void StepEvaluator::add(StepCost& sum, const OpWork& c) noexcept {
   sum.bound[largest] += seconds - launch;
 }
 
-StepCost StepEvaluator::operator()(const StepShape& shape) const noexcept {
+StepCost StepEvaluator::operator()(Batch batch) const noexcept {
   StepCost sum;
-  for (const Compiled& compiled : ops_) add(sum, cost_of(compiled, shape));
+  const Totals totals = totals_of(batch);
+  for (const Compiled& compiled : ops_) each_work(compiled, batch, totals, [&](const OpWork& work) { add(sum, work); });
   const double step = step_seconds_;
   sum.seconds += Seconds(step);
   sum.busy[static_cast<std::size_t>(Resource::launch)] += step;
@@ -416,27 +440,32 @@ StepCost StepEvaluator::operator()(const StepShape& shape) const noexcept {
   return sum;
 }
 
-Seconds StepEvaluator::seconds(const StepShape& shape) const noexcept {
+Seconds StepEvaluator::seconds(Batch batch) const noexcept {
   double sum = step_seconds_;
-  for (const Compiled& compiled : ops_) sum += cost_of(compiled, shape).seconds() * compiled.op.layers;
+  const Totals totals = totals_of(batch);
+  for (const Compiled& compiled : ops_)
+    each_work(compiled, batch, totals, [&](const OpWork& work) { sum += work.seconds() * work.layers; });
   return Seconds(sum);
 }
 
-std::vector<StepEvaluator::OpCost> StepEvaluator::per_op(const StepShape& shape) const {
+std::vector<StepEvaluator::OpCost> StepEvaluator::per_op(Batch batch) const {
   std::vector<OpCost> result;
-  for (const Compiled& compiled : ops_) {
-    const OpWork cost = cost_of(compiled, shape);
-    OpCost op{.op = &compiled.op, .kernel = cost.kernel, .executor = &executor_};
-    add(op.cost, cost);
-    result.push_back(op);
-  }
+  const Totals totals = totals_of(batch);
+  for (const Compiled& compiled : ops_)
+    each_work(compiled, batch, totals, [&](const OpWork& work) {
+      OpCost op{.op = &compiled.op, .kernel = work.kernel, .executor = &executor_};
+      add(op.cost, work);
+      result.push_back(op);
+    });
   return result;
 }
 
-std::vector<OpWork> StepEvaluator::work(const StepShape& shape) const {
+std::vector<OpWork> StepEvaluator::work(Batch batch) const {
   std::vector<OpWork> result;
   result.reserve(ops_.size());
-  for (const Compiled& compiled : ops_) result.push_back(cost_of(compiled, shape));
+  const Totals totals = totals_of(batch);
+  for (const Compiled& compiled : ops_)
+    each_work(compiled, batch, totals, [&](const OpWork& work) { result.push_back(work); });
   return result;
 }
 

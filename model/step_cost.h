@@ -9,6 +9,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -41,6 +42,11 @@ struct StepShape {
 
   [[nodiscard]] double tokens() const { return batch * new_tokens; }
 };
+
+// What one step processes: groups of sequences, those of a group alike. Sequences at different depths, or prompts
+// beside sequences that generate, are groups of their own: everything but attention sees their tokens together,
+// attention each group's own cache. The result is that of the sequences taken one by one.
+using Batch = std::span<const StepShape>;
 
 using ResourceTimes = std::array<double, resource_count>;  // seconds
 
@@ -94,8 +100,10 @@ class StepEvaluator {
  public:
   StepEvaluator(const StepGraph& graph, const Workload& workload, const Executor& executor);
 
-  [[nodiscard]] StepCost operator()(const StepShape& shape) const noexcept;
-  [[nodiscard]] Seconds seconds(const StepShape& shape) const noexcept;
+  [[nodiscard]] StepCost operator()(Batch batch) const noexcept;
+  [[nodiscard]] StepCost operator()(const StepShape& shape) const noexcept { return (*this)(Batch(&shape, 1)); }
+  [[nodiscard]] Seconds seconds(Batch batch) const noexcept;
+  [[nodiscard]] Seconds seconds(const StepShape& shape) const noexcept { return seconds(Batch(&shape, 1)); }
 
   struct OpCost {
     const Op* op = nullptr;  // of the distinct operations; `layers` counts all its occurrences
@@ -103,9 +111,12 @@ class StepEvaluator {
     std::string_view kernel;
     const Executor* executor = nullptr;  // where it runs
   };
-  [[nodiscard]] std::vector<OpCost> per_op(const StepShape& shape) const;
+  // Attention of a mixed batch is listed once for each kernel that runs it.
+  [[nodiscard]] std::vector<OpCost> per_op(Batch batch) const;
+  [[nodiscard]] std::vector<OpCost> per_op(const StepShape& shape) const { return per_op(Batch(&shape, 1)); }
   // What the step consists of, for a fit; and what it takes beside its operations.
-  [[nodiscard]] std::vector<OpWork> work(const StepShape& shape) const;
+  [[nodiscard]] std::vector<OpWork> work(Batch batch) const;
+  [[nodiscard]] std::vector<OpWork> work(const StepShape& shape) const { return work(Batch(&shape, 1)); }
   [[nodiscard]] Seconds step_overhead() const { return Seconds(step_seconds_); }
   // `layers` times the work, with what bounds it.
   static void add(StepCost& sum, const OpWork& work) noexcept;
@@ -143,12 +154,22 @@ class StepEvaluator {
   [[nodiscard]] double unpack_seconds_per_weight(const TensorType& type, double share) const;
 
   [[nodiscard]] const std::vector<AttentionKernel>& attention_kernels() const noexcept;
-  [[nodiscard]] OpWork cost_of(const Compiled& compiled, const StepShape& shape) const noexcept;
-  [[nodiscard]] OpWork matmul_cost(const Compiled& compiled, const StepShape& shape) const noexcept;
-  [[nodiscard]] OpWork attention_cost(const Compiled& compiled, const StepShape& shape) const noexcept;
-  [[nodiscard]] OpWork state_cost(const Compiled& compiled, const StepShape& shape) const noexcept;
-  [[nodiscard]] OpWork vector_work(const Compiled& compiled, const StepShape& shape) const noexcept;
-  [[nodiscard]] OpWork vector_cost(const Compiled& compiled, const StepShape& shape) const noexcept;
+  // What operations other than attention see of a batch.
+  struct Totals {
+    double sequences = 0, tokens = 0, outputs = 0;
+  };
+  static Totals totals_of(Batch batch) noexcept;
+  // Calls use(work) for each kernel that the operation runs.
+  template <class Use>
+  void each_work(const Compiled& compiled, Batch batch, const Totals& totals, Use use) const;
+  [[nodiscard]] const AttentionKernel& attention_kernel_of(const StepShape& group) const noexcept;
+  [[nodiscard]] OpWork matmul_cost(const Compiled& compiled, const Totals& totals) const noexcept;
+  // Of the groups that this kernel runs; without layers where there is none.
+  [[nodiscard]] OpWork attention_cost(const Compiled& compiled, const AttentionKernel& kernel,
+                                      Batch batch) const noexcept;
+  [[nodiscard]] OpWork state_cost(const Compiled& compiled, const Totals& totals) const noexcept;
+  [[nodiscard]] OpWork vector_work(const Compiled& compiled, const Totals& totals) const noexcept;
+  [[nodiscard]] OpWork vector_cost(const Compiled& compiled, const Totals& totals) const noexcept;
   void charge_activations(OpWork& cost, double bytes) const noexcept;
   [[nodiscard]] double cached_cells(double cells, double window) const noexcept;
 

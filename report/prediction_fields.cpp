@@ -77,9 +77,11 @@ void add_query(Fields f, const ResolvedQuery& q) {
   f.add("prompt", q.asked.prompt);
   f.add("gen", q.asked.gen);
   f.add("depth", q.asked.depth);
+  f.add("depths", q.asked.depths);
   f.add("concurrency", q.asked.concurrency);
   f.add("key_type", q.asked.key_type);
   f.add("value_type", q.asked.value_type);
+  f.add("kv_unified", q.asked.unified_cache);
   f.add("flash_attn", q.flash_attention);
   f.add("flash_attn_asked", std::string(name_of(q.asked.flash_attention)));
   f.add("ubatch", q.ubatch);
@@ -102,6 +104,10 @@ void add_query(Fields f, const ResolvedQuery& q) {
 void add_memory(Fields f, const Prediction& p) {
   f.bytes("total_bytes", p.total_bytes());
   f.bytes("file_bytes", p.file_bytes);
+  f.optional("most_sequences", p.sequences.most);
+  f.bytes("kv_cache_bytes_per_sequence", p.sequences.each);
+  f.add("kv_allocation", text_or_nothing(p.sequences.allocation));
+  f.add("context_per_sequence", p.sequences.context);
   for (std::size_t i = 0; i < p.pools.size(); ++i) {
     const MemoryPool& pool = p.pools[i];
     const bool known = pool.capacity > Bytes(0);  // of a host that the query does not describe

@@ -113,6 +113,10 @@ std::string answer(const Prediction& p, const TextStyle& style, const Paint& pai
 std::string prompt_text(const Query& q) {
   std::string text = plural(q.prompt, "token");
   if (q.depth > 0) text += " after " + std::to_string(q.depth);
+  if (!q.depths.empty()) {
+    const auto [least, most] = std::minmax_element(q.depths.begin(), q.depths.end());
+    text += " after " + std::to_string(*least) + " to " + std::to_string(*most);
+  }
   return text;
 }
 
@@ -191,6 +195,19 @@ constexpr std::size_t label_width = 10;
 std::string labelled(const std::string& label, const std::string& text, const Paint& paint) {
   const std::string line = wrapped(std::string(label_width, 'x') + text, width, label_width);
   return paint.bold(label) + std::string(label_width - label.size(), ' ') + line.substr(label_width) + "\n";
+}
+
+// How many such sequences memory holds, in the words of the software that allocates their cache.
+std::string batch(const SequencesThatFit& s, const Paint& paint) {
+  if (!s.most) return {};
+  std::string text = (*s.most == 0 ? "not one sequence" : "at most " + plural(*s.most, "sequence")) + " of " +
+                     plural(s.context, "token") + (*s.most > 1 ? " fit, " : " fits, ") + human(s.each) +
+                     " of cache each";
+  if (s.allocation == "paged") text += ", in pages";
+  if (s.allocation == "slots" && *s.most > 1)
+    text += ": --parallel " + std::to_string(*s.most) + " --ctx-size " + std::to_string(*s.most * s.context);
+  if (s.allocation == "unified") text += ", in one buffer";
+  return labelled("batch", text, paint);
 }
 
 std::string startup(const StartupFigures& s, const Paint& paint) {
@@ -295,6 +312,7 @@ std::string prediction_text(const Prediction& p, const TextStyle& style) {
   if (p.prefill || p.decode) text += headed(speeds(p), paint) + "\n";
   text += headed(memory(p), paint) + "\n";
   if (p.prefill || p.decode) text += headed(bounds(p), paint) + "\n";
+  text += batch(p.sequences, paint);
   if (p.startup) text += startup(*p.startup, paint);
   if (p.power) text += power(*p.power, paint);
   if (p.energy) text += energy(*p.energy, paint);

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// The steps of a phase, and what they cost together.
+#include <algorithm>
+#include <cmath>
+
+#include "model/prediction.h"
+
+namespace silicast {
+
+namespace {
+
+StepCost sum_of(const PlacedStep& evaluator, const std::vector<RepeatedStep>& steps) {
+  StepCost total;
+  for (const RepeatedStep& step : steps) {
+    StepCost cost = evaluator(step.batch);
+    cost *= step.times;
+    total += cost;
+  }
+  return total;
+}
+
+// Prompts so short that several share a micro-batch, in the order of the sequences.
+std::vector<RepeatedStep> joined_prompts(const Query& query, std::int64_t together) {
+  std::vector<RepeatedStep> steps;
+  std::int64_t room = 0;
+  for (const DepthGroup& group : depth_groups(query)) {
+    std::int64_t left = group.sequences;
+    const auto shape = [&](std::int64_t sequences) {
+      return StepShape{.batch = static_cast<double>(sequences),
+                       .new_tokens = static_cast<double>(query.prompt),
+                       .depth = static_cast<double>(group.depth)};
+    };
+    if (const std::int64_t n = std::min(left, room); n > 0) {
+      steps.back().batch.push_back(shape(n));
+      left -= n, room -= n;
+    }
+    if (const std::int64_t full = left / together; full > 0)
+      steps.push_back({{shape(together)}, static_cast<double>(full)});
+    if (const std::int64_t rest = left % together; rest > 0) {
+      steps.push_back({{shape(rest)}, 1});
+      room = together - rest;
+    }
+  }
+  return steps;
+}
+
+// Micro-batches follow each other through the devices: the first one passes all of them, each further one waits for the
+// slowest.
+void pipeline(StepCost& total, const PlacedStep& evaluator, const Query& query, double ubatch, double steps) {
+  const double tokens = std::min(ubatch, static_cast<double>(query.prompt));
+  const StepShape middle{.new_tokens = tokens,
+                         .depth = static_cast<double>(query.depth) + (static_cast<double>(query.prompt) - tokens) / 2};
+  const double serial = evaluator(middle).seconds.value() * steps;
+  const double pipelined =
+      evaluator(middle).seconds.value() + (steps - 1) * evaluator.slowest_stage(Batch(&middle, 1)).seconds.value();
+  const double ratio = std::min(1.0, pipelined / serial);
+  total.seconds *= ratio;
+  for (double& seconds : total.bound) seconds *= ratio;
+}
+
+std::int64_t prompts_together(const Query& query, std::int64_t ubatch) {
+  return std::max<std::int64_t>(1, ubatch / std::max<std::int64_t>(query.prompt, 1));
+}
+
+}  // namespace
+
+std::vector<DepthGroup> depth_groups(const Query& query) {
+  if (query.depths.empty()) return {{query.concurrency, query.depth}};
+  const auto kinds = static_cast<std::int64_t>(query.depths.size());
+  std::vector<DepthGroup> groups;
+  for (std::int64_t i = 0; i < std::min(kinds, query.concurrency); ++i)
+    groups.push_back({query.concurrency / kinds + (i < query.concurrency % kinds ? 1 : 0),
+                      query.depths[static_cast<std::size_t>(i)]});
+  return groups;
+}
+
+std::vector<RepeatedStep> prefill_steps(const Query& query, std::int64_t ubatch, std::int64_t most) {
+  const std::int64_t together = prompts_together(query, ubatch);
+  if (together > 1 && query.concurrency > 1) return joined_prompts(query, together);
+  std::vector<RepeatedStep> steps;
+  // Whole micro-batches differ by their depth alone, in which a step's time is all but linear.
+  const std::int64_t whole = query.prompt / ubatch;
+  const std::int64_t rest = query.prompt % ubatch;
+  const std::int64_t sampled = std::min(whole, most);
+  for (const DepthGroup& group : depth_groups(query)) {
+    const double depth = static_cast<double>(group.depth);
+    const double sequences = static_cast<double>(group.sequences);
+    for (std::int64_t i = 0; i < sampled; ++i) {
+      const double each = static_cast<double>(whole) / static_cast<double>(sampled);
+      const double step = (static_cast<double>(i) + 0.5) * each - 0.5;
+      steps.push_back(
+          {{{.new_tokens = static_cast<double>(ubatch), .depth = depth + step * static_cast<double>(ubatch)}},
+           each * sequences});
+    }
+    if (rest > 0)
+      steps.push_back(
+          {{{.new_tokens = static_cast<double>(rest), .depth = depth + static_cast<double>(whole * ubatch)}},
+           sequences});
+  }
+  return steps;
+}
+
+std::vector<RepeatedStep> decode_steps(const Query& query, std::int64_t most) {
+  // Midpoint rule: exact for what is linear in the depth; cache padding makes steps of 256 tokens at most.
+  const std::int64_t samples = std::min(query.gen, most);
+  const std::vector<DepthGroup> groups = depth_groups(query);
+  std::vector<RepeatedStep> steps;
+  for (std::int64_t i = 0; i < samples; ++i) {
+    const double token =
+        (static_cast<double>(i) + 0.5) * static_cast<double>(query.gen) / static_cast<double>(samples) - 0.5;
+    RepeatedStep step{.times = 1 / static_cast<double>(samples)};
+    for (const DepthGroup& group : groups)
+      step.batch.push_back({.batch = static_cast<double>(group.sequences),
+                            .depth = static_cast<double>(group.depth + query.prompt) + token});
+    steps.push_back(std::move(step));
+  }
+  return steps;
+}
+
+StepCost prefill_cost(const PlacedStep& evaluator, const Query& query, std::int64_t ubatch) {
+  StepCost total = sum_of(evaluator, prefill_steps(query, ubatch, predicted_prefill_steps));
+  const double steps = std::ceil(static_cast<double>(query.prompt) / static_cast<double>(ubatch)) *
+                       static_cast<double>(query.concurrency);
+  const bool joined = query.concurrency > 1 && prompts_together(query, ubatch) > 1;
+  if (!joined && evaluator.stages() > 1 && steps > 1)
+    pipeline(total, evaluator, query, static_cast<double>(ubatch), steps);
+  return total;
+}
+
+StepCost mean_decode_cost(const PlacedStep& evaluator, const Query& query) {
+  return sum_of(evaluator, decode_steps(query, predicted_decode_steps));
+}
+
+}  // namespace silicast
