@@ -2,6 +2,9 @@
 // How long a prediction takes: a compiled step, a whole query from names, and what a query is made of.
 #include <benchmark/benchmark.h>
 
+#include <chrono>
+#include <string>
+
 #include "model/database.h"
 #include "model/prediction.h"
 #include "workloads/step.h"
@@ -45,6 +48,35 @@ void whole_query(benchmark::State& state, const char* model, const char* device)
   for (auto _ : state) benchmark::DoNotOptimize(silicast::predict(q, database()));
 }
 
+// The whole query with --gpu-layers auto on a card that the model does not fit: the search is in it.
+void automatic_layers(benchmark::State& state, const char* model, const char* quant, const char* device) {
+  Query q = query(model, device);
+  q.quant = quant;
+  q.host = "threadripper-pro-7975wx";
+  q.offload.layers = silicast::Offload::Layers::automatic;
+  for (auto _ : state) benchmark::DoNotOptimize(silicast::predict(q, database()));
+}
+
+// The same over every model of the catalogue: the slowest is what the label names.
+void automatic_layers_of_every_model(benchmark::State& state) {
+  Query q = query("", "rtx-3060");
+  q.host = "threadripper-pro-7975wx";
+  q.offload.layers = silicast::Offload::Layers::automatic;
+  std::string slowest;
+  double most = 0;
+  for (auto _ : state)
+    for (const auto& entry : database().models().all()) {
+      q.model = entry.id;
+      const auto start = std::chrono::steady_clock::now();
+      benchmark::DoNotOptimize(silicast::predict(q, database()));
+      const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+      if (seconds > most) most = seconds, slowest = entry.id;
+    }
+  state.SetLabel("slowest: " + slowest);
+  state.counters["slowest_ms"] = 1e3 * most;
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(database().models().all().size()));
+}
+
 void compile_only(benchmark::State& state, const char* model, const char* device) {
   const Query q = query(model, device);
   for (auto _ : state) benchmark::DoNotOptimize(silicast::compile(q, database()));
@@ -62,5 +94,11 @@ BENCHMARK_CAPTURE(whole_query, dense_llama_3_1_8b_rtx_4090, "llama-3.1-8b", "rtx
 BENCHMARK_CAPTURE(whole_query, moe_deepseek_v3_m3_ultra, "deepseek-v3", "m3-ultra-80")->Unit(benchmark::kMicrosecond);
 BENCHMARK_CAPTURE(compile_only, dense_llama_3_1_8b_m2_ultra, "llama-3.1-8b", "m2-ultra-76")
     ->Unit(benchmark::kMicrosecond);
+
+BENCHMARK_CAPTURE(automatic_layers, dense_llama_3_3_70b_rtx_3060, "llama-3.3-70b", "Q4_K_M", "rtx-3060")
+    ->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(automatic_layers, moe_qwen3_235b_rtx_5090, "qwen3-235b-a22b", "Q4_K_M", "rtx-5090")
+    ->Unit(benchmark::kMicrosecond);
+BENCHMARK(automatic_layers_of_every_model)->Unit(benchmark::kMillisecond);
 
 BENCHMARK_MAIN();

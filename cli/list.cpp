@@ -161,16 +161,38 @@ Table stacks(const Database& database, const Options& options) {
   return table;
 }
 
-// The files of data/profiles.
+// A line for each device and stack that a profile has measurements of; `matches` sees all of its names.
 Table profiles(const Database& database, const Options& options) {
-  Table table{.columns = {{"id", "id"}, {"file", "file"}}, .rows = {}};
+  Table table{.columns = {{"id", "id"},
+                          {"device", "device"},
+                          {"stack", "stack"},
+                          {"measurements", "rows", true},
+                          {"date", "fitted"},
+                          {"residual_decode", "decode spread", true},
+                          {"residual_prefill", "prefill spread", true},
+                          {"file", "file"}},
+              .rows = {}};
   std::vector<std::filesystem::path> files;
   for (const auto& item : std::filesystem::directory_iterator(database.folder() / "profiles"))
     if (item.path().extension() == ".yaml") files.push_back(item.path());
   std::sort(files.begin(), files.end());
-  for (const auto& file : files)
-    if (matches({.id = file.stem().string()}, options.words))
-      table.rows.push_back({{file.stem().string()}, {file.string()}});
+  for (const auto& file : files) {
+    const std::string id = file.stem().string();
+    if (id == "evidence") continue;  // spreads of predictions without a profile
+    const auto profile = database.profile(id);
+    const ResidualScale& residual = profile->residual_of(EvidenceLevel::measured);
+    for (const auto& [device, stacks] : profile->measurements)
+      for (const auto& [stack, rows] : stacks)
+        if (matches({.id = id, .name = device, .aliases = {stack}}, options.words))
+          table.rows.push_back({{id},
+                                {device},
+                                {stack},
+                                {rows},
+                                {profile->date},
+                                {residual.decode, rounded(residual.decode, 3)},
+                                {residual.prefill, rounded(residual.prefill, 3)},
+                                {file.string(), file.filename().string()}});
+  }
   return table;
 }
 
@@ -219,7 +241,8 @@ void add_list(CLI::App& app, Action& action) {
       "silicast list devices\n"
       "silicast list devices rtx 40\n"
       "silicast list models qwen3 --format csv\n"
-      "silicast list quants iq --format json");
+      "silicast list quants iq --format json\n"
+      "silicast list profiles rtx-4090");
   command->callback([options, &action] { action = [options] { return run(*options); }; });
 }
 

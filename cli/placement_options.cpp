@@ -96,6 +96,13 @@ void add_placement_options(CLI::App& command, Query& query) {
       ->group(group);
   add(command, "--n-cpu-moe", "N", "Keep the routed experts of the first N layers on the host",
       [&query](const std::string& text) { query.offload.cpu_moe_layers = count("--n-cpu-moe", text); });
+  add(command, "--offload", "compute|stream",
+      "While decoding, compute the host's layers there as the stack does (default), or copy all their weights to the "
+      "device at every step",
+      [&query](const std::string& text) {
+        if (lower(text) != "compute" && lower(text) != "stream") fail("--offload", "compute or stream", text);
+        query.offload.streams_everything = lower(text) == "stream";
+      });
   add(command, "--optimize", "decode|ttft", "What --gpu-layers auto makes fast (default decode)",
       [&query](const std::string& text) {
         if (lower(text) != "decode" && lower(text) != "ttft") fail("--optimize", "decode or ttft", text);

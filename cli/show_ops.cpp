@@ -29,7 +29,7 @@ Work work_of(const Op& op, const Workload& w, const ShowOptions& o) {
     const double used = sparse ? static_cast<double>(m.used) : 1;
     const double read = sparse ? expected_distinct_experts(static_cast<double>(m.experts), used, rows) : 1;
     work.weight_bytes = w.type_table->row_bytes(m.in, m.type).value() * static_cast<double>(m.out) * read;
-    work.flops = 2 * static_cast<double>(m.in) * static_cast<double>(m.out) * rows * used;
+    work.flops = operations_of(m, rows);
   } else if (op.kind == OpKind::attention) {
     const AttentionShape& a = op.attention;
     const double fresh = static_cast<double>(o.prompt);
@@ -37,8 +37,7 @@ Work work_of(const Op& op, const Workload& w, const ShowOptions& o) {
     const double window = static_cast<double>(a.window);
     const double read = window > 0 ? std::min(cells, window + fresh - 1) : cells;
     work.cache_values = batch * entries_read(a, read, fresh) * static_cast<double>(a.cached_keys + a.cached_values);
-    work.flops = 2 * static_cast<double>(a.heads) * static_cast<double>(a.key_dim + a.value_dim) * tokens *
-                 mean_attended(a, fresh, static_cast<double>(o.depth));
+    work.flops = operations_of(a, batch, fresh, static_cast<double>(o.depth));
   } else {
     work.flops = op.flops * tokens;
   }

@@ -8,9 +8,11 @@ namespace silicast {
 namespace {
 
 Joules dynamic_energy(const PowerModel& m, const StepCost& c) {
-  return m.per_dram_byte * c.dram_bytes + m.per_link_byte * c.link_bytes +
-         m.per_matrix_operation * c.matrix_operations + m.per_vector_operation * (c.operations - c.matrix_operations) +
-         m.per_instruction * c.instructions;
+  const Flops operations = c.operations - c.host.operations;
+  const Flops matrix_operations = c.matrix_operations - c.host.matrix_operations;
+  return m.per_dram_byte * (c.dram_bytes - c.host.dram_bytes) + m.per_link_byte * c.link_bytes +
+         m.per_matrix_operation * matrix_operations + m.per_vector_operation * (operations - matrix_operations) +
+         m.per_instruction * (c.instructions - c.host.instructions);
 }
 
 // Below it, chips leave their range of voltages.
@@ -21,8 +23,10 @@ constexpr double lowest_clock = 0.2;
 PhasePower phase_power(const PowerModel& model, const StepCost& cost, int devices, std::optional<Watts> limit) {
   const Watts base = static_cast<double>(devices) * model.base;
   const Joules energy = dynamic_energy(model, cost);
-  const Seconds links(std::min(cost.bound[static_cast<std::size_t>(Resource::link)], cost.seconds.value()));
-  const auto time_at = [&](double f) { return links + (cost.seconds - links) / f; };
+  // Links and the host keep their pace.
+  const Seconds elsewhere(
+      std::min(cost.bound[static_cast<std::size_t>(Resource::link)] + cost.host.seconds.value(), cost.seconds.value()));
+  const auto time_at = [&](double f) { return elsewhere + (cost.seconds - elsewhere) / f; };
   const auto power_at = [&](double f) { return base + f * f * energy / time_at(f); };
   PhasePower result;
   result.uncapped = power_at(1);
@@ -41,11 +45,11 @@ PhasePower phase_power(const PowerModel& model, const StepCost& cost, int device
   return result;
 }
 
-Watts wall_power(const Power& power, Watts watts, int devices) {
+Watts wall_power(const Power& power, Watts watts, int devices, Watts host) {
   const PowerModel model = power.model.value_or(PowerModel{});
   if (model.boundary == PowerBoundary::soc && power.wall_idle)
     return *power.wall_idle + watts / model.supply_efficiency;
-  return (watts + model.host + static_cast<double>(devices) * model.host_per_device) / model.supply_efficiency;
+  return (watts + host + model.host + static_cast<double>(devices) * model.host_per_device) / model.supply_efficiency;
 }
 
 }  // namespace silicast

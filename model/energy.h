@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Power and energy of a phase from what it does, and the clock that a power limit leaves (docs/energy.md).
 //
-// Uncapped, a phase of time t draws base + e / t, e being the energy of its bytes, operations and instructions. Where
-// that exceeds the limit the clock falls: at the share f of the full clock, voltage follows the clock, energy goes with
-// f^2, and all time but that of links goes with 1 / f. The largest f within the limit is found; without links it is
+// What a discrete machine's host computes is not the device's: its time does not scale with the device's clock, and the
+// CPU draws its package's limit while it lasts. Uncapped, a phase of time t draws base + e / t, e being the energy of
+// its bytes, operations and instructions. Where that exceeds the limit the clock falls: at the share f of the full
+// clock, voltage follows the clock, energy goes with f^2, and all time but that of links goes with 1 / f. The largest f
+// within the limit is found; without links it is
 // ((limit - base) / (uncapped - base))^(1/3).
 #pragma once
 
@@ -27,10 +29,11 @@ struct PhasePower {
 PhasePower phase_power(const PowerModel& model, const StepCost& cost, int devices, std::optional<Watts> limit);
 
 // Of the machine around, at the plug. A unified machine's idle figure, where known, stands for what is around the chip.
-Watts wall_power(const Power& power, Watts watts, int devices);
+Watts wall_power(const Power& power, Watts watts, int devices, Watts host = Watts(0));
 
 struct PowerOfPhase {
   Watts watts;
+  Watts host;  // of the host's CPU that runs layers, the phase's mean
   Watts wall;
   double clock = 1;
   double sustained_share = 1;  // of the phase's speed that lasts when the cooling is saturated

@@ -218,6 +218,9 @@ Machine make_machine(const Query& query, std::shared_ptr<const Device> device, i
   machine.executors.host = host_executor(query, executor, *machine.host, *machine.host_stack, database);
   machine.executors.host_shares_memory = !discrete;
   machine.executors.stream_batch = stack.offload->stream_batch;
+  machine.executors.stream_everything = query.offload.streams_everything;
+  if (query.offload.streams_everything && !discrete)
+    throw UsageError("--offload stream: " + machine.device->name + " has one memory, nothing is copied");
   machine.executors.links.host_latency = stack.offload->hand_over;
   if (discrete) machine.executors.links.host = host_link(query, *machine.device, *machine.host, *stack.offload);
   return machine;

@@ -115,7 +115,7 @@ PlacedStep::PlacedStep(const StepGraph& graph, const Workload& workload, const M
 }
 
 bool PlacedStep::streams(double tokens) const noexcept {
-  return machine_.stream_batch > 0 && tokens >= machine_.stream_batch;
+  return machine_.stream_everything || (machine_.stream_batch > 0 && tokens >= machine_.stream_batch);
 }
 
 void PlacedStep::add_link(StepCost& cost, double seconds, double bytes) noexcept {
@@ -133,13 +133,17 @@ StepCost PlacedStep::host_cost(Batch batch, double tokens) const noexcept {
   }
   if (!host_) return cost;
   const bool streaming = streams(tokens);
-  cost += (streaming ? host_->on_device : host_->on_host)(batch);
+  StepCost part = (streaming ? host_->on_device : host_->on_host)(batch);
+  if (!streaming && !machine_.host_shares_memory)
+    part.host = {part.seconds, part.dram_bytes, part.operations, part.matrix_operations, part.instructions};
+  cost += part;
   const double latency = streaming ? 0 : host_->hand_overs * machine_.links.host_latency.value();
   if (machine_.host_shares_memory) {
     add_link(cost, latency, 0);
     return cost;
   }
-  const double bytes = streaming ? host_->weights.touched(tokens) : host_->hand_overs * hidden_bytes_ * tokens;
+  const double moved = machine_.stream_everything ? host_->weights.total() : host_->weights.touched(tokens);
+  const double bytes = streaming ? moved : host_->hand_overs * hidden_bytes_ * tokens;
   add_link(cost, latency + bytes / machine_.links.host.value(), bytes);
   return cost;
 }

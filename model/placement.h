@@ -54,6 +54,7 @@ struct MachineExecutors {
   bool host_shares_memory = false;  // unified: weights are where both reach them, nothing is copied
   double stream_batch =
       0;  // tokens from which host weights are copied to the device instead of computed there; 0: never
+  bool stream_everything = false;  // all of the host's weights at every step, experts that no token chose as well
 };
 
 // The step of a placed model: each part evaluated where it runs, hand-overs and streamed weights on the links.

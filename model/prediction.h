@@ -27,6 +27,8 @@ struct Offload {
   std::int64_t gpu_layers = 0;      // with Layers::count
   std::int64_t cpu_moe_layers = 0;  // routed experts of the first so many layers stay on the host
   bool for_ttft = false;            // what `automatic` makes fast: the first token, or decoding
+  // Every step copies all of the host's weights to the device and computes there, instead of what the stack does.
+  bool streams_everything = false;
 
   [[nodiscard]] bool wants_host() const { return layers != Layers::all || cpu_moe_layers > 0; }
 };

@@ -30,14 +30,23 @@ struct Limits {
   std::optional<Watts> sustained;
 };
 
-PowerOfPhase limit_phase(Phase& phase, const Power& power, int devices, const Limits& limits) {
+// The host's package at its limit while it runs layers; nothing where that is not known.
+Watts host_power(const Phase& phase, const Device* host) {
+  if (host == nullptr || !host->power.tdp || phase.cost.host.seconds.value() <= 0) return Watts(0);
+  return *host->power.tdp * std::min(1.0, phase.cost.host.seconds / phase.cost.seconds);
+}
+
+PowerOfPhase limit_phase(Phase& phase, const Power& power, const Device* host_device, int devices,
+                         const Limits& limits) {
   const PowerModel& model = *power.model;
   const PhasePower usual = phase_power(model, phase.cost, devices, limits.usual);
   const PhasePower asked = phase_power(model, phase.cost, devices, limits.asked);
   const PhasePower sustained = phase_power(model, phase.cost, devices, limits.sustained);
   slow_down(phase, std::max(1.0, asked.slowdown / usual.slowdown));
+  const Watts host = host_power(phase, host_device);
   return {.watts = asked.watts,
-          .wall = wall_power(power, asked.watts, devices),
+          .host = host,
+          .wall = wall_power(power, asked.watts, devices, host),
           .clock = asked.clock,
           .sustained_share = std::min(1.0, asked.slowdown / sustained.slowdown)};
 }
@@ -140,7 +149,7 @@ std::optional<PowerOfPhase> limited_power(Phase& phase, const Compiled& c, int d
     const auto watts = cpu_limit(c);
     return watts ? std::optional(PowerOfPhase{.watts = *watts, .wall = *watts}) : std::nullopt;
   }
-  return limit_phase(phase, c.device->power, devices, limits_of(c, devices));
+  return limit_phase(phase, c.device->power, c.host.get(), devices, limits_of(c, devices));
 }
 
 std::optional<CostFigures> cost_of_use(const Prediction& p, const Compiled& c, const Database& database,

@@ -82,6 +82,11 @@ StepCost& StepCost::operator+=(const StepCost& other) {
   operations += other.operations;
   matrix_operations += other.matrix_operations;
   instructions += other.instructions;
+  host.seconds += other.host.seconds;
+  host.dram_bytes += other.host.dram_bytes;
+  host.operations += other.host.operations;
+  host.matrix_operations += other.host.matrix_operations;
+  host.instructions += other.host.instructions;
   for (std::size_t i = 0; i < resource_count; ++i) busy[i] += other.busy[i], bound[i] += other.bound[i];
   return *this;
 }
@@ -94,6 +99,11 @@ StepCost& StepCost::operator*=(double factor) {
   operations *= factor;
   matrix_operations *= factor;
   instructions *= factor;
+  host.seconds *= factor;
+  host.dram_bytes *= factor;
+  host.operations *= factor;
+  host.matrix_operations *= factor;
+  host.instructions *= factor;
   for (std::size_t i = 0; i < resource_count; ++i) busy[i] *= factor, bound[i] *= factor;
   return *this;
 }
@@ -199,7 +209,6 @@ StepEvaluator::Matmul StepEvaluator::compile_kernel(const MatmulKernel& kernel, 
   const UnpackCost& unpack = unpack_cost(type);
   const double instructions = unpack.simple + unpack.slow + unpack.lookups;
   m.unpack_instructions = in * out * matrices * instructions;
-  m.operations_per_column = 2 * in * out;
   m.unpack_every = kernel.unpack_every;
   if (kernel.further_column && instructions > 0) m.further_pass = std::min(1.0, *kernel.further_column / instructions);
   m.tile_columns = kernel.tile_columns;
@@ -282,7 +291,7 @@ OpWork StepEvaluator::matmul_cost(const Compiled& compiled, const Totals& totals
   const double passes = 1 + (groups - 1) * m->further_pass;
   cost.dequant = m->unpack_seconds * share * passes;
   cost.instructions = m->unpack_instructions * share * passes;
-  cost.operations = m->operations_per_column * routed;
+  cost.operations = operations_of(w, columns);
   const double column_tiles = std::ceil(per_matrix / m->tile_columns);
   double unit_seconds = m->unit_seconds_per_column * column_tiles * m->tile_columns * (routed / per_matrix);
   if (m->row_tiles_per_core > 0) {
@@ -329,8 +338,7 @@ OpWork StepEvaluator::attention_cost(const Compiled& compiled, const AttentionKe
     cost.dram_bytes +=
         group.batch * cells *
         (static_cast<double>(a.cached_keys) * key_bytes_ + static_cast<double>(a.cached_values) * value_bytes_);
-    const double attended = mean_attended(a, group.new_tokens, group.depth) * group.tokens();
-    cost.operations += 2 * static_cast<double>(a.heads) * static_cast<double>(a.key_dim + a.value_dim) * attended;
+    cost.operations += operations_of(a, group.batch, group.new_tokens, group.depth);
     scores += static_cast<double>(a.heads) * cells * group.tokens();
   }
   if (cost.layers == 0) return cost;

@@ -60,6 +60,12 @@ struct StepCost {
   Flops operations;         // multiplications and additions, padding of tiles not counted
   Flops matrix_operations;  // those of them that matrix units execute
   Flops instructions;       // of unpacking
+  // What of it the CPU of a discrete machine's host does in its own memory: it draws its own power.
+  struct HostWork {
+    Seconds seconds;
+    Bytes dram_bytes;
+    Flops operations, matrix_operations, instructions;
+  } host;
 
   [[nodiscard]] Resource bottleneck() const;
   // Share of the step that the resource works.
@@ -131,7 +137,6 @@ class StepEvaluator {
     double unit_seconds_per_column = 0;
     double unpack_seconds = 0;  // one pass over all weights
     double unpack_instructions = 0;
-    double operations_per_column = 0;
     double unpack_every = 1;
     double further_pass = 1;  // of the time of the first
     double tile_columns = 1;

@@ -159,6 +159,8 @@ void add_power(Fields f, const PowerFigures& p) {
   f.add("boundary", text_or_nothing(p.boundary));
   f.optional_value("prefill_wall_watts", of(p.prefill, &PowerOfPhase::wall));
   f.optional_value("decode_wall_watts", of(p.decode, &PowerOfPhase::wall));
+  f.optional_value("prefill_host_watts", of(p.prefill, &PowerOfPhase::host));
+  f.optional_value("decode_host_watts", of(p.decode, &PowerOfPhase::host));
   f.optional_value("limit_watts", p.limit);
   f.optional("prefill_clock_share", of(p.prefill, &PowerOfPhase::clock));
   f.optional("decode_clock_share", of(p.decode, &PowerOfPhase::clock));

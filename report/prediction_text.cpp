@@ -226,7 +226,9 @@ std::string joules(JoulesPerToken energy) { return rounded(energy.value(), digit
 
 std::string phase_power(const std::string& name, const PowerOfPhase& phase) {
   constexpr double all_of_it = 0.995;
-  std::string text = name + " " + watts(phase.watts) + " (" + watts(phase.wall) + " at the wall)";
+  std::string text = name + " " + watts(phase.watts) +
+                     (phase.host.value() > 0 ? " and " + watts(phase.host) + " of the host's CPU" : "") + " (" +
+                     watts(phase.wall) + " at the wall)";
   if (phase.clock < all_of_it) text += " at " + percent(phase.clock) + " of the clock";
   if (phase.sustained_share < all_of_it) text += ", " + percent(phase.sustained_share) + " of the speed lasts";
   return text;

@@ -162,6 +162,16 @@ double expected_distinct_experts(double experts, double used, double tokens) {
   return experts * (1 - std::exp(tokens * std::log1p(-used / experts)));
 }
 
+double operations_of(const MatmulShape& m, double columns) {
+  const double each = m.experts > 0 ? static_cast<double>(m.used) : 1;
+  return 2 * static_cast<double>(m.in) * static_cast<double>(m.out) * columns * each;
+}
+
+double operations_of(const AttentionShape& a, double sequences, double new_tokens, double depth) {
+  return 2 * static_cast<double>(a.heads) * static_cast<double>(a.key_dim + a.value_dim) * sequences * new_tokens *
+         mean_attended(a, new_tokens, depth);
+}
+
 double mean_attended(double new_tokens, double depth, double window) {
   // Query i of n (from 1) reads depth + i keys; the mean over i of min(depth + i, window).
   const double n = new_tokens;

@@ -104,4 +104,9 @@ double mean_attended(const AttentionShape& attention, double new_tokens, double 
 // Entries that the queries of a step read at most, of so many cells in the cache.
 double entries_read(const AttentionShape& attention, double cells, double new_tokens);
 
+// Operations of one occurrence, a multiply-add counting two. Of a matrix for so many columns, each of them with all
+// experts that it uses; of attention for sequences with new tokens at a depth; of a state for so many tokens.
+double operations_of(const MatmulShape& shape, double columns);
+double operations_of(const AttentionShape& shape, double sequences, double new_tokens, double depth);
+
 }  // namespace silicast

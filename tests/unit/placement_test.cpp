@@ -70,7 +70,7 @@ TEST(Placement, HostLayersDecodeAtHostBandwidth) {
   Bytes host;
   for (const Bytes bytes : c.layers.weights) host += bytes;
   const double floor = host / c.host->memory.bandwidth / Seconds(1);
-  const double seconds = c.evaluator.seconds({}).value();
+  const double seconds = c.evaluator.seconds(StepShape{}).value();
   EXPECT_GT(seconds, floor);
   EXPECT_LT(seconds, 2.5 * floor);
 }

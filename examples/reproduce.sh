@@ -1,0 +1,94 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# reproduce.sh SILICAST CLAIMS [table]: every figure of a claims file beside silicast's.
+#
+# A line of the file: check | what | the paper's figure | how they must agree | field | queries | remark
+#   agree    "within 15%", "above", "below" (the paper's figure), "is" (true, false)
+#   field    a column of `silicast predict --format csv`
+#   queries  options of `silicast predict`; "A // B" is the ratio of A to B
+#   remark   what the paper leaves open; "open: ..." is a row that does not agree, with the reason: it must not
+# All rows are predicted from datasheets and kernel descriptions alone (--profile none). Without "table" every row is
+# checked, and the exit status is 1 where one is not as the file says. With "table" the rows are printed as Markdown,
+# with a column that uses the fitted profiles.
+set -eu
+silicast=$1
+claims=$2
+mode=${3:-check}
+common=$(sed -n 's/^common: *//p' "$claims")
+
+# field, options
+value() {
+  wanted=$1
+  shift
+  # The exit code 1 says that it does not fit: an answer like any other.
+  # shellcheck disable=SC2086
+  $silicast predict $common "$@" --format csv | awk -v wanted="$wanted" '
+    function cells(line, out,   n, i, c, quoted, cell) {
+      n = 0; cell = ""; quoted = 0
+      for (i = 1; i <= length(line); ++i) {
+        c = substr(line, i, 1)
+        if (c == "\"") quoted = !quoted
+        else if (c == "," && !quoted) { out[++n] = cell; cell = "" }
+        else cell = cell c
+      }
+      out[++n] = cell
+      return n
+    }
+    NR == 1 { n = cells($0, keys) }
+    NR == 2 { cells($0, values); for (i = 1; i <= n; ++i) if (keys[i] == wanted) print values[i] }'
+}
+
+# field, queries, further option
+figure() {
+  case $2 in
+    *" // "*)
+      a=$(eval value "$1" "${2%% // *}" "$3")
+      b=$(eval value "$1" "${2##* // }" "$3")
+      awk -v a="$a" -v b="$b" 'BEGIN { if (a == "" || b == "" || b == 0) print "none"; else print a / b }'
+      ;;
+    *) eval value "$1" "$2" "$3" ;;
+  esac
+}
+
+agrees() { # figure, paper, how
+  awk -v x="$1" -v paper="$2" -v how="$3" 'BEGIN {
+    if (how == "is") exit !(x == paper)
+    if (x == "" || x == "none") exit 1
+    if (how == "above") exit !(x > paper + 0)
+    if (how == "below") exit !(x < paper + 0)
+    sub(/within */, "", how); sub(/%/, "", how)
+    d = x / paper - 1
+    exit !((d < 0 ? -d : d) <= how / 100)
+  }'
+}
+
+short() { awk -v x="$1" 'BEGIN { if (x ~ /^[-+0-9.e]+$/) printf "%.3g", x; else printf "%s", x }'; }
+trimmed() { printf '%s' "$1" | sed 's/^ *//; s/ *$//'; }
+
+[ "$mode" != table ] || printf '| check | what | paper | silicast | with profiles | agree | |\n|---|---|---|---|---|---|---|\n'
+wrong=0
+rows=0
+while IFS='|' read -r check what paper how field query remark; do
+  case $check in '' | '#'* | common:*) continue ;; esac
+  check=$(trimmed "$check") what=$(trimmed "$what") paper=$(trimmed "$paper") how=$(trimmed "$how")
+  field=$(trimmed "$field") query=$(trimmed "$query") remark=$(trimmed "$remark")
+  rows=$((rows + 1))
+  x=$(figure "$field" "$query" "--profile none")
+  if agrees "$x" "$paper" "$how"; then met=yes; else met=no; fi
+  wanted=yes
+  case $remark in 'open:'*) wanted=no ;; esac
+  if [ "$mode" = table ]; then
+    fitted=$(figure "$field" "$query" "")
+    printf '| %s | %s | %s | %s | %s | %s %s | %s |\n' "$check" "$what" "$paper" "$(short "$x")" "$(short "$fitted")" \
+      "$how" "$([ $met = yes ] && echo yes || echo no)" "${remark#open: }"
+  else
+    printf '%-5s %-62s paper %-7s silicast %-9s %s %s\n' "$check" "$what" "$paper" "$(short "$x")" "$how" "$met"
+    if [ $met != $wanted ]; then
+      wrong=$((wrong + 1))
+      printf '      WRONG: the file says %s\n' "$([ $wanted = yes ] && echo 'that it agrees' || echo "that it does not: $remark")"
+    fi
+  fi
+done < "$claims"
+[ "$mode" = table ] && exit 0
+printf '%s rows, %s not as the file says\n' "$rows" "$wrong"
+[ $wrong = 0 ]
