@@ -105,7 +105,7 @@ double mean_attended(const AttentionShape& attention, double new_tokens, double 
 double entries_read(const AttentionShape& attention, double cells, double new_tokens);
 
 // Operations of one occurrence, a multiply-add counting two. Of a matrix for so many columns, each of them with all
-// experts that it uses; of attention for sequences with new tokens at a depth; of a state for so many tokens.
+// experts that it uses; of attention for sequences with new tokens at a depth.
 double operations_of(const MatmulShape& shape, double columns);
 double operations_of(const AttentionShape& shape, double sequences, double new_tokens, double depth);
 
