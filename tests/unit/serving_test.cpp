@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+// The schedulers, the cache and the served predictor. Conservation laws are checked inside of each simulation.
+#include "planning/serving.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "planning/continuous_batching.h"
+#include "planning/server_slots.h"
+#include "unit/expect_error.h"
+
+namespace silicast::serving {
+namespace {
+
+const Database& database() {
+  static const Database instance(std::string(SILICAST_SOURCE_ROOT) + "/data");
+  return instance;
+}
+
+class PerStep : public StepSource {
+ public:
+  StepUse step(std::span<const StepShape> groups) override {
+    double tokens = 0;
+    for (const StepShape& group : groups) tokens += group.tokens();
+    largest = std::max(largest, tokens);
+    return {0.001 + 1e-5 * tokens, 50};
+  }
+  double largest = 0;
+};
+
+TrafficModel traffic(double rate, std::int64_t requests) {
+  TrafficModel t;
+  t.arrivals.rate = rate;
+  t.requests = requests;
+  t.lengths.prompt = {300, 0.8};
+  t.lengths.output = {60, 0.8};
+  return t;
+}
+
+MakeScheduler continuous(ContinuousOptions options) {
+  return [options] { return std::make_unique<ContinuousBatching>(options); };
+}
+
+TEST(Continuous, StepsKeepToTheBudget) {
+  PerStep source;
+  const auto make = continuous({.token_budget = 128, .max_sequences = 32});
+  const SimulationResult result = simulate(traffic(20, 500), 1, make, source, {});
+  EXPECT_EQ(result.completed, 500);
+  EXPECT_LE(source.largest, 128);
+  EXPECT_LE(result.max_running, 32);
+}
+
+TEST(Continuous, PreemptsWhenTheCacheIsFullAndLosesNothing) {
+  PerStep source;
+  // Room for two or three sequences, offered far more.
+  const auto make = continuous({.token_budget = 512, .kv_blocks = 80, .prefix_cache = false});
+  TrafficModel t = traffic(50, 300);
+  t.lengths.prompt = {200, 0.3};
+  t.lengths.output = {300, 0.3};
+  t.max_context = 1200;
+  const SimulationResult result = simulate(t, 1, make, source, {});
+  EXPECT_EQ(result.completed, 300);
+  EXPECT_GT(result.preemptions, 0);
+  EXPECT_GT(result.discarded_tokens, 0);
+  EXPECT_LE(result.max_kv, 80 * 16);
+  // Recomputed tokens are scheduled again: what was due, and what was discarded.
+  EXPECT_EQ(result.scheduled_tokens,
+            result.prompt_tokens + result.output_tokens - 300 + result.discarded_tokens);
+}
+
+TEST(Continuous, WithoutPressureNothingIsComputedTwice) {
+  PerStep source;
+  const SimulationResult result = simulate(traffic(5, 300), 1, continuous({.prefix_cache = false}), source, {});
+  EXPECT_EQ(result.preemptions, 0);
+  EXPECT_EQ(result.scheduled_tokens, result.prompt_tokens + result.output_tokens - 300);
+}
+
+TEST(Continuous, LongerThanTheCacheFails) {
+  PerStep source;
+  TrafficModel t = traffic(1, 20);
+  t.lengths.prompt = {1000, 0};
+  const SimulationResult result = simulate(t, 1, continuous({.kv_blocks = 10}), source, {});
+  EXPECT_EQ(result.failed, 20);
+  EXPECT_EQ(result.completed, 0);
+}
+
+TEST(Continuous, PromptsStallNoOneWhenChunked) {
+  // One long prompt among decoding sequences: whole, the others wait for it; in chunks, they go on.
+  TrafficModel t = traffic(8, 400);
+  t.lengths.observed = {{20, 100}, {20, 100}, {20, 100}, {20'000, 2}};
+  PerStep source;
+  const double whole =
+      simulate(t, 1, continuous({.token_budget = 40'000, .chunked_prefill = false}), source, {}).itl.p99;
+  const double chunked = simulate(t, 1, continuous({.token_budget = 256}), source, {}).itl.p99;
+  EXPECT_LT(chunked, 0.1 * whole);
+}
+
+TEST(PrefixCache, SharedPromptsAreComputedOnce) {
+  PerStep source;
+  TrafficModel t = traffic(2, 200);
+  t.lengths.prompt = {64, 0};
+  t.shared_prompt = 1600;
+  const SimulationResult result = simulate(t, 1, continuous({}), source, {});
+  // All but the first few find all of its 100 blocks; those that came while it was computed do not.
+  EXPECT_GT(result.cached_tokens, 190 * 1600.0);
+  EXPECT_LE(result.cached_tokens, 199 * 1600.0);
+  EXPECT_EQ(simulate(t, 1, continuous({.prefix_cache = false}), source, {}).cached_tokens, 0);
+}
+
+TEST(PrefixCache, ConversationsFindWhatWasSaid) {
+  PerStep source;
+  TrafficModel t = traffic(0.2, 200);
+  t.turns = 5;
+  t.lengths.prompt = {100, 0};
+  t.lengths.output = {60, 0};
+  const SimulationResult result = simulate(t, 1, continuous({}), source, {});
+  // Turn k finds the whole blocks of k (100 + 60) - 1 tokens: 144, 304, 464, 624.
+  EXPECT_EQ(result.cached_tokens, 40 * (144 + 304 + 464 + 624.0));
+  // llama.cpp's slots keep every token of the last conversation that each had.
+  const auto slots = [] { return std::make_unique<ServerSlots>(SlotOptions{.slots = 40}); };
+  EXPECT_EQ(simulate(t, 1, slots, source, {}).cached_tokens, 40 * (159 + 319 + 479 + 639.0));
+}
+
+TEST(PrefixCache, StickySessionsFindMoreThanScatteredOnes) {
+  PerStep source;
+  TrafficModel t = traffic(1, 1000);
+  t.turns = 5;
+  const auto cached = [&](Balancer balancer) {
+    return simulate(t, 1, continuous({}), source, {.replicas = 4, .balancer = balancer}).cached_tokens;
+  };
+  EXPECT_GT(cached(Balancer::session_sticky), 1.5 * cached(Balancer::round_robin));
+}
+
+TEST(Pool, EvictsWhatWasUsedLongestAgo) {
+  KvPool pool(10, 16, true);
+  const auto conversation = [](std::uint64_t key) {
+    return Request{.prompt = 64, .session = key, .prefix = {{key, 64}}};
+  };
+  for (const std::uint64_t key : {1, 2}) {
+    KvPool::Holding holding;
+    ASSERT_TRUE(pool.grow(holding, 64));
+    pool.release(conversation(key), holding, 64);
+  }
+  EXPECT_EQ(pool.used(), 0);
+  EXPECT_EQ(pool.cached(), 8);
+  KvPool::Holding newcomer;
+  ASSERT_TRUE(pool.grow(newcomer, 64));
+  EXPECT_EQ(pool.cached_tokens(conversation(1)), 32);  // its last blocks went
+  EXPECT_EQ(pool.cached_tokens(conversation(2)), 64);
+  KvPool::Holding second;
+  EXPECT_FALSE(pool.grow(second, 7 * 16));
+  EXPECT_EQ(second.blocks(), 0);
+  pool.pin(conversation(2), second);
+  EXPECT_EQ(pool.used(), 8);
+  pool.release(conversation(2), second, 0);
+  pool.release({}, newcomer, 0);
+  EXPECT_EQ(pool.used(), 0);
+}
+
+TEST(Slots, FillBatchesInMicroBatches) {
+  PerStep source;
+  const auto make = [] { return std::make_unique<ServerSlots>(SlotOptions{.slots = 4, .ubatch = 64}); };
+  const SimulationResult result = simulate(traffic(5, 300), 1, make, source, {});
+  EXPECT_EQ(result.completed, 300);
+  EXPECT_LE(source.largest, 64);
+  EXPECT_LE(result.max_running, 4);
+}
+
+TEST(Slots, GiveUpWhatFindsNoRoom) {
+  PerStep source;
+  TrafficModel t = traffic(50, 100);
+  t.lengths.prompt = {100, 0};
+  t.lengths.output = {400, 0};
+  const auto make = [] { return std::make_unique<ServerSlots>(SlotOptions{.slots = 4, .cells = 1000}); };
+  const SimulationResult result = simulate(t, 1, make, source, {});
+  EXPECT_GT(result.failed, 0);
+  EXPECT_GT(result.completed, 0);
+  EXPECT_EQ(result.failed + result.completed, 100);
+}
+
+TEST(Simulation, IsTheSameForTheSameSeed) {
+  PerStep source;
+  const auto run = [&](std::uint64_t seed) { return simulate(traffic(20, 500), seed, continuous({}), source, {}); };
+  EXPECT_EQ(run(7).ttft.mean, run(7).ttft.mean);
+  EXPECT_EQ(run(7).joules, run(7).joules);
+  EXPECT_NE(run(7).ttft.mean, run(8).ttft.mean);
+}
+
+TEST(Simulation, ArrivalsHaveTheirRateAndSpread) {
+  for (std::size_t kind = 0; kind < arrival_kind_names().size(); ++kind) {
+    ArrivalModel model;
+    model.kind = static_cast<ArrivalKind>(kind);
+    model.rate = 5;
+    model.cv = 2;
+    model.period = 100;
+    Arrivals arrivals(model, Random(3));
+    constexpr int count = 200'000;
+    double last = 0;
+    double squares = 0;
+    for (int i = 0; i < count; ++i) {
+      const double next = arrivals.next();
+      ASSERT_GE(next, last);
+      squares += (next - last) * (next - last);
+      last = next;
+    }
+    EXPECT_NEAR(count / last, 5, 0.1) << arrival_kind_names()[kind];
+    const double cv_squared = squares / count * 25 - 1;
+    if (model.kind == ArrivalKind::constant) EXPECT_NEAR(cv_squared, 0, 1e-6);
+    if (model.kind == ArrivalKind::poisson) EXPECT_NEAR(cv_squared, 1, 0.03);
+    if (model.kind == ArrivalKind::gamma) EXPECT_NEAR(cv_squared, 4, 0.2);
+    if (model.kind == ArrivalKind::bursty) EXPECT_GT(cv_squared, 1.3);
+  }
+}
+
+TEST(Simulation, ContradictoryObjectivesAreRefused) {
+  EXPECT_THROW(check(Slo{.ttft = 2, .e2e = 1}), UsageError);
+  EXPECT_THROW(check(Slo{.tpot = 2, .e2e = 1}), UsageError);
+  EXPECT_THROW(check(Slo{.percentile = 101}), UsageError);
+  EXPECT_NO_THROW(check(Slo{.ttft = 1, .tpot = 0.1, .e2e = 10}));
+}
+
+ServingQuestion served(const char* device, const char* stack, const char* quant) {
+  ServingQuestion q;
+  q.query = {.model = "llama-3.1-8b", .quant = quant, .device = device, .stack = stack};
+  q.traffic.lengths.prompt = {700, 0};
+  q.traffic.lengths.output = {200, 0};
+  q.traffic.requests = 5;
+  q.interval = false;
+  return q;
+}
+
+TEST(Serving, OneClientGetsWhatIsPredicted) {
+  const std::pair<const char*, const char*> machines[] = {
+      {"h100-sxm", "vllm"}, {"h100-sxm", "tensorrt-llm"}, {"rtx-4090", "llama.cpp"}, {"m2-ultra-76", "llama.cpp"}};
+  for (const auto& [device, stack] : machines) {
+    ServingQuestion q = served(device, stack, std::string(stack) == "llama.cpp" ? "Q8_0" : "BF16");
+    q.traffic.kind = TrafficKind::closed;
+    q.batching.prefix_cache = false;
+    const ServingAnswer answer = serve(q, database());
+    const Prediction& p = answer.prediction;
+    EXPECT_NEAR(answer.result.ttft.mean, p.ttft->value, 1e-6 * p.ttft->value) << device << " " << stack;
+    // The predictor averages over as many steps as tokens; the first token comes with the prompt.
+    EXPECT_NEAR(answer.result.tpot.mean, p.tpot->value, 1e-3 * p.tpot->value) << device << " " << stack;
+    EXPECT_NEAR(answer.result.e2e.mean, p.e2e_latency->value, 1e-3 * p.e2e_latency->value) << device << " " << stack;
+    EXPECT_FALSE(answer.capacity);
+  }
+}
+
+TEST(Serving, OfferedAboveCapacityIsUnstable) {
+  ServingQuestion q = served("rtx-4090", "vllm", "BF16");
+  q.traffic.arrivals.rate = 0.1;
+  q.traffic.requests = 50;
+  const ServingAnswer calm = serve(q, database());
+  EXPECT_TRUE(calm.stable());
+  ASSERT_TRUE(calm.capacity);
+  q.traffic.arrivals.rate = 1.5 * *calm.capacity;
+  q.traffic.requests = 2000;
+  const ServingAnswer flooded = serve(q, database());
+  EXPECT_FALSE(flooded.stable());
+  // What is answered a second cannot exceed the capacity, but for the start and the end.
+  EXPECT_NEAR(flooded.result.requests_per_second(), *calm.capacity, 0.1 * *calm.capacity);
+}
+
+TEST(Serving, SlowerStepsWaitLonger) {
+  ServingQuestion q = served("rtx-4090", "vllm", "BF16");
+  q.traffic.arrivals.rate = 1;
+  q.traffic.requests = 200;
+  q.interval = true;
+  const ServingAnswer answer = serve(q, database());
+  ASSERT_TRUE(answer.fast && answer.slow);
+  EXPECT_LT(answer.fast->e2e.p99, answer.result.e2e.p99);
+  EXPECT_GT(answer.slow->e2e.p99, answer.result.e2e.p99);
+}
+
+TEST(Serving, CacheTakesWhatTheWeightsLeave) {
+  const ServingSystem system(served("rtx-4090", "vllm", "BF16"), database());
+  // 32 layers x 8 heads x 128 x 2 (keys, values) x 2 bytes = 128 KiB a token of Llama-3.1-8B.
+  double left = 0;
+  for (const MemoryPool& pool : system.prediction().pools)
+    if (pool.name == "gpu") left = (pool.usable - pool.weights - pool.compute - pool.overhead).value();
+  EXPECT_NEAR(static_cast<double>(system.kv_tokens()), left / 131072, 0.01 * left / 131072);
+}
+
+}  // namespace
+}  // namespace silicast::serving
