@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "calibration/observation.h"
 #include "calibration/plausibility.h"
+#include "planning/fleet.h"
 
 namespace silicast::cli {
 
@@ -18,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-enum class Kind { device, model, quant, stack, link, types, workload, prices, family, profile, unknown };
+enum class Kind { device, model, quant, stack, link, types, workload, prices, slos, family, profile, unknown };
 
 bool has_any(const Node& root, std::initializer_list<std::string_view> keys) {
   return std::any_of(keys.begin(), keys.end(), [&](std::string_view key) { return root.find(key) != nullptr; });
@@ -26,8 +27,9 @@ bool has_any(const Node& root, std::initializer_list<std::string_view> keys) {
 
 Kind kind_by_folder(const std::string& folder) {
   static const std::map<std::string, Kind> kinds{
-      {"families", Kind::family}, {"devices", Kind::device},   {"models", Kind::model}, {"quants", Kind::quant},
-      {"stacks", Kind::stack},    {"profiles", Kind::profile}, {"links", Kind::link},   {"prices", Kind::prices}};
+      {"families", Kind::family}, {"devices", Kind::device}, {"models", Kind::model},
+      {"quants", Kind::quant},    {"stacks", Kind::stack},   {"profiles", Kind::profile},
+      {"links", Kind::link},      {"prices", Kind::prices},  {"slos", Kind::slos}};
   const auto at = kinds.find(folder);
   return at == kinds.end() ? Kind::unknown : at->second;
 }
@@ -99,6 +101,7 @@ void lint_entry(const Entry& entry, Kind kind, const Database& database, Finding
     case Kind::workload:
     case Kind::family:
     case Kind::prices:
+    case Kind::slos:
     case Kind::profile:
     case Kind::unknown: break;
   }
@@ -138,6 +141,8 @@ void lint_content(const fs::path& file, const Node& root, const Database& databa
     static_cast<void>(read_workload(Section(root), database.types()));
   } else if (kind == Kind::prices) {
     lint_prices(root, database, findings);
+  } else if (kind == Kind::slos) {
+    static_cast<void>(serving::read_slo_file(file));
   } else if (has_entries(kind)) {
     for (const Entry& entry : catalogue_of(kind, database).entries_of(file)) {
       try {

@@ -20,6 +20,7 @@ void add_commands(CLI::App& app, Action& action) {
   add_show(app, action);
   add_check(app, action);
   add_serve_sim(app, action);
+  add_plan(app, action);
   add_validate(app, action);
   add_calibrate(app, action);
   add_bench(app, action);

@@ -82,7 +82,10 @@ class Group {
     add(command_, name, type, group_, help, [&target](const std::string& value) { target = value; });
   }
   void flag(const std::string& name, const std::string& help, bool& target, bool value) {
-    command_.add_flag_callback(name, [&target, value] { target = value; }, help)->group(group_);
+    command_
+        .add_flag_callback(
+            name, [&target, value] { target = value; }, help)
+        ->group(group_);
   }
 
  private:
@@ -100,8 +103,7 @@ void add_traffic(CLI::App& command, ServingOptions& options) {
       });
   add(command, "--arrivals", join(serving::arrival_kind_names(), "|").c_str(), traffic_group,
       "How they arrive (default poisson)", [&traffic](const std::string& text) {
-        traffic.arrivals.kind =
-            chosen<serving::ArrivalKind>("--arrivals", text, serving::arrival_kind_names());
+        traffic.arrivals.kind = chosen<serving::ArrivalKind>("--arrivals", text, serving::arrival_kind_names());
       });
   group.real("--cv", "X", "Gamma: deviation of the distances over their mean (default 1)", traffic.arrivals.cv);
   group.real("--burst", "X", "Bursty: rate of a burst over the mean rate (default 4)", traffic.arrivals.burst);
@@ -128,8 +130,7 @@ void add_lengths(CLI::App& command, ServingOptions& options) {
   group.count("--turns", 1, "Of a conversation; each prompt begins with what was said before (default 1)",
               traffic.turns);
   group.time("--turn-think", "Mean pause before the next turn (default 10s)", traffic.turn_think);
-  group.count("--shared-prompt", 0, "Tokens of a system prompt before every prompt (default 0)",
-              traffic.shared_prompt);
+  group.count("--shared-prompt", 0, "Tokens of a system prompt before every prompt (default 0)", traffic.shared_prompt);
   group.count("--max-context", 2, "Longer requests are cut (default: the model's)", traffic.max_context);
 }
 
@@ -153,8 +154,7 @@ void add_system(CLI::App& command, ServingOptions& options) {
   group.count("--replicas", 1, "Copies of the model, each on --device (default 1)", options.question.system.replicas);
   add(command, "--balancer", join(serving::balancer_names(), "|").c_str(), system_group,
       "Which replica takes a request (default least-loaded)", [&options](const std::string& text) {
-        options.question.system.balancer =
-            chosen<serving::Balancer>("--balancer", text, serving::balancer_names());
+        options.question.system.balancer = chosen<serving::Balancer>("--balancer", text, serving::balancer_names());
       });
 }
 

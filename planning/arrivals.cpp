@@ -64,8 +64,7 @@ double Arrivals::next_diurnal() {
   const double peak = model_.rate * (1 + model_.amplitude);
   for (double at = time_;;) {
     at += random_.exponential(1 / peak);
-    const double rate =
-        model_.rate * (1 - model_.amplitude * std::cos(2 * std::numbers::pi * at / model_.period));
+    const double rate = model_.rate * (1 - model_.amplitude * std::cos(2 * std::numbers::pi * at / model_.period));
     if (random_.uniform() * peak < rate) return at;
   }
 }

@@ -21,13 +21,13 @@ const std::vector<std::string>& arrival_kind_names();
 
 struct ArrivalModel {
   ArrivalKind kind = ArrivalKind::poisson;
-  double rate = 1;           // requests a second, the mean over time
-  double cv = 1;             // gamma: of the distances
-  double burst = 4;          // bursty: rate of a burst over the mean rate
-  double burst_seconds = 10; // bursty: mean length of a burst
-  double burst_share = 0.2;  // bursty: of the time; burst * share is at most 1
-  double period = 86400;     // diurnal: seconds; the lowest rate is at time 0
-  double amplitude = 0.8;    // diurnal: (highest - mean) / mean, at most 1
+  double rate = 1;            // requests a second, the mean over time
+  double cv = 1;              // gamma: of the distances
+  double burst = 4;           // bursty: rate of a burst over the mean rate
+  double burst_seconds = 10;  // bursty: mean length of a burst
+  double burst_share = 0.2;   // bursty: of the time; burst * share is at most 1
+  double period = 86400;      // diurnal: seconds; the lowest rate is at time 0
+  double amplitude = 0.8;     // diurnal: (highest - mean) / mean, at most 1
 
   [[nodiscard]] double peak_rate() const;
 };

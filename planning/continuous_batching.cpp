@@ -98,8 +98,7 @@ void ContinuousBatching::plan(double now, Step& step) {
   if (step.parts.size() < running_.size()) step.most_repeats = 1;
 }
 
-void ContinuousBatching::commit(const Step& step, std::int64_t repeats,
-                                std::vector<std::unique_ptr<Sequence>>& done) {
+void ContinuousBatching::commit(const Step& step, std::int64_t repeats, std::vector<std::unique_ptr<Sequence>>& done) {
   bool any_finished = false;
   for (const Scheduled& part : step.parts) {
     Sequence& sequence = *part.sequence;

@@ -5,7 +5,8 @@
 // 1. Running sequences first, in the order of admission: each gets what is left to compute, within the step's budget of
 //    tokens. Where no block is free, the sequence admitted last is preempted: its blocks are freed, it goes to the head
 //    of the queue and will be recomputed.
-// 2. Unless one was preempted, waiting sequences in the order of arrival, as long as budget, places and blocks last; what
+// 2. Unless one was preempted, waiting sequences in the order of arrival, as long as budget, places and blocks last;
+// what
 //    is in the prefix cache is not computed.
 //
 // Without chunked prefill a prompt is computed in one step, alone with others of its kind or not at all.

@@ -29,13 +29,15 @@ class KvPool {
   [[nodiscard]] std::int64_t cached() const { return cached_; }
   // Blocks that can be had, those of unused chains included.
   [[nodiscard]] std::int64_t available() const;
-  [[nodiscard]] std::int64_t blocks_of(std::int64_t tokens) const { return (tokens + block_tokens_ - 1) / block_tokens_; }
+  [[nodiscard]] std::int64_t blocks_of(std::int64_t tokens) const {
+    return (tokens + block_tokens_ - 1) / block_tokens_;
+  }
 
   // What a sequence holds.
   struct Holding {
-    std::int64_t own = 0;                // private blocks
-    std::vector<std::uint64_t> chains;   // pinned, in the order of the prompt
-    std::int64_t shared = 0;             // blocks of them that it uses
+    std::int64_t own = 0;               // private blocks
+    std::vector<std::uint64_t> chains;  // pinned, in the order of the prompt
+    std::int64_t shared = 0;            // blocks of them that it uses
 
     [[nodiscard]] std::int64_t blocks() const { return own + shared; }
   };

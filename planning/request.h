@@ -16,10 +16,10 @@ struct PrefixSegment {
 };
 
 struct Request {
-  double arrival = 0;       // seconds
-  std::int32_t prompt = 0;  // tokens, what is shared included
-  std::int32_t output = 1;  // tokens to generate, at least one
-  std::int32_t turn = 0;    // of its session
+  double arrival = 0;        // seconds
+  std::int32_t prompt = 0;   // tokens, what is shared included
+  std::int32_t output = 1;   // tokens to generate, at least one
+  std::int32_t turn = 0;     // of its session
   std::int64_t client = -1;  // of a closed loop; -1: none
   // 0: no session. Otherwise what comes after `session_start` tokens, the answer included, stays under this key.
   std::uint64_t session = 0;

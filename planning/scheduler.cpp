@@ -29,8 +29,7 @@ void StepBuilder::flush(Decoding& decoding) {
 void StepBuilder::end_pass() {
   flush(within_);
   flush(beyond_);
-  if (!step_->groups.empty() &&
-      (step_->forward_ends.empty() || step_->forward_ends.back() != step_->groups.size()))
+  if (!step_->groups.empty() && (step_->forward_ends.empty() || step_->forward_ends.back() != step_->groups.size()))
     step_->forward_ends.push_back(step_->groups.size());
   tokens_ = 0;
 }

@@ -22,8 +22,8 @@ struct Sequence {
   std::int64_t computed = 0;
   std::int64_t generated = 0;
   KvPool::Holding holding;
-  double delivered = 0;     // to the replica
-  double started = -1;      // first scheduled
+  double delivered = 0;  // to the replica
+  double started = -1;   // first scheduled
   double first_token = -1;
   double last_token = -1;
   std::int32_t preemptions = 0;

@@ -4,8 +4,8 @@
 // A step's batch takes the next token of each slot that generates, then prompt tokens of the others up to `batch`
 // tokens, and runs in passes of `ubatch`. A slot keeps the cache of its last request: a request goes to the idle slot
 // with the longest common prefix (at least a tenth of the prompt), else to the one used longest ago, and only what
-// follows the common prefix is computed. With a unified cache the slots share `cells`, and idle slots' caches are dropped
-// when cells run out; otherwise each slot has its share. A sequence for which there is no room is given up (the
+// follows the common prefix is computed. With a unified cache the slots share `cells`, and idle slots' caches are
+// dropped when cells run out; otherwise each slot has its share. A sequence for which there is no room is given up (the
 // server's "context size has been exceeded"): there is no preemption.
 #pragma once
 
@@ -35,7 +35,7 @@ class ServerSlots : public Scheduler {
   [[nodiscard]] bool has_room() const override { return running_ < slots_.size(); }
 
   [[nodiscard]] std::size_t waiting() const override { return waiting_.size(); }
-  [[nodiscard]] std::size_t running() const override { return running_; }
+  [[nodiscard]] std::size_t running() const override { return running_ + given_up_.size(); }
   [[nodiscard]] std::int64_t kv_used() const override;
   [[nodiscard]] std::int64_t kv_total() const override { return options_.cells; }
 

@@ -58,7 +58,8 @@ const std::vector<std::string>& batching_names() {
   return names;
 }
 
-std::int64_t kv_capacity(const Compiled& compiled, double context) {
+std::int64_t kv_capacity(const Compiled& compiled, double tokens) {
+  const double context = padded(tokens, static_cast<double>(compiled.stack->allocation.cache_padding));
   MemoryRequest request = memory_request(compiled);
   request.cache.context = context;
   request.cache.sequences = 1;
@@ -95,11 +96,11 @@ ServingSystem::ServingSystem(const ServingQuestion& question, const Database& da
   constexpr std::int64_t usual_sequences = 256;  // vLLM max_num_seqs
   constexpr std::int64_t usual_static = 8;
   constexpr std::int64_t usual_slot_batch = 2048;  // llama-server --batch-size
-  max_sequences_ = batching_.max_sequences.value_or(slots                                           ? usual_slots
+  max_sequences_ = batching_.max_sequences.value_or(slots                                    ? usual_slots
                                                     : batching_.kind == Batching::continuous ? usual_sequences
-                                                                                                    : usual_static);
-  token_budget_ =
-      batching_.token_budget.value_or(slots ? usual_slot_batch : compiled_.query.ubatch.value_or(compiled_.stack->ubatch));
+                                                                                             : usual_static);
+  token_budget_ = batching_.token_budget.value_or(slots ? usual_slot_batch
+                                                        : compiled_.query.ubatch.value_or(compiled_.stack->ubatch));
   kv_tokens_ = batching_.kv_tokens.value_or(kv_capacity(compiled_, context));
   // A server of slots allocates what its slots can fill.
   if (slots && !batching_.kv_tokens)
@@ -129,8 +130,7 @@ MakeScheduler ServingSystem::scheduler() const {
     return [options] { return std::make_unique<ServerSlots>(options); };
   }
   if (batching_.kind == Batching::static_batches) {
-    const StaticOptions options{
-        .batch = max_sequences_, .timeout = batching_.batch_timeout, .kv_tokens = kv_tokens_};
+    const StaticOptions options{.batch = max_sequences_, .timeout = batching_.batch_timeout, .kv_tokens = kv_tokens_};
     return [options] { return std::make_unique<StaticBatching>(options); };
   }
   const ContinuousOptions options{.token_budget = token_budget_,
@@ -163,8 +163,7 @@ double ServingSystem::capacity(const TrafficModel& traffic, std::uint64_t seed, 
   SimulationOptions one = options;
   one.replicas = 1;
   const auto requests = static_cast<std::int64_t>(std::clamp(batches * together, least, most));
-  return static_cast<double>(options.replicas) *
-         saturated_rate(traffic, seed, scheduler(), meter, one, requests);
+  return static_cast<double>(options.replicas) * saturated_rate(traffic, seed, scheduler(), meter, one, requests);
 }
 
 std::optional<ServingCost> ServingSystem::cost(const SimulationResult& result, std::int64_t replicas) const {
@@ -184,10 +183,9 @@ std::optional<ServingCost> ServingSystem::cost(const SimulationResult& result, s
   // What prompts alone would take of the busy time is theirs to pay.
   const double computed = result.prompt_tokens - result.cached_tokens;
   const double busy = result.busy * result.seconds * count;
-  const double prompts =
-      prediction_.prefill && busy > 0
-          ? std::clamp(computed / prediction_.prefill->tokens_per_second.value / busy, 0.0, 1.0)
-          : 0;
+  const double prompts = prediction_.prefill && busy > 0
+                             ? std::clamp(computed / prediction_.prefill->tokens_per_second.value / busy, 0.0, 1.0)
+                             : 0;
   if (result.prompt_tokens > 0) cost.usd_per_million_input = usd * prompts / result.prompt_tokens * million;
   if (result.output_tokens > 0) cost.usd_per_million_output = usd * (1 - prompts) / result.output_tokens * million;
   return cost;
@@ -212,7 +210,9 @@ ServingAnswer serve(const ServingQuestion& question, const Database& database) {
   answer.result = system.simulate(traffic, question.seed, question.system, given);
   answer.cost = system.cost(answer.result, question.system.replicas);
   if (!question.interval) return answer;
-  const auto both = [&](const TimeFactors& f) { return TimeFactors{f.prefill * given.prefill, f.decode * given.decode}; };
+  const auto both = [&](const TimeFactors& f) {
+    return TimeFactors{f.prefill * given.prefill, f.decode * given.decode};
+  };
   answer.fast = system.simulate(traffic, question.seed, question.system, both(system.fast()));
   answer.slow = system.simulate(traffic, question.seed, question.system, both(system.slow()));
   return answer;

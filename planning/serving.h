@@ -18,14 +18,14 @@ const std::vector<std::string>& batching_names();
 
 // Absent values are the usual ones of the software.
 struct BatchingModel {
-  Batching kind = Batching::automatic;  // slots for llama.cpp, else continuous
+  Batching kind = Batching::automatic;        // slots for llama.cpp, else continuous
   std::optional<std::int64_t> max_sequences;  // 256; slots: 4; static: 8
   std::optional<std::int64_t> token_budget;   // continuous: the stack's; slots: 2048
   std::optional<std::int64_t> kv_tokens;      // of a replica; what the memory holds
   std::int64_t block_tokens = 16;
   bool chunked_prefill = true;
   bool prefix_cache = true;
-  bool unified_cache = true;  // slots
+  bool unified_cache = true;   // slots
   double batch_timeout = 0.1;  // static: seconds
 };
 
@@ -40,7 +40,7 @@ struct ServingQuestion {
 };
 
 struct ServingCost {
-  double usd_per_hour = 0;             // of all replicas: price or rent, and electricity
+  double usd_per_hour = 0;              // of all replicas: price or rent, and electricity
   double electricity_usd_per_hour = 0;  // of that
   std::optional<double> usd_per_million_input;
   std::optional<double> usd_per_million_output;
@@ -51,8 +51,8 @@ struct ServingAnswer {
   Batching batching = Batching::continuous;
   std::int64_t max_sequences = 0;
   std::int64_t token_budget = 0;
-  std::int64_t kv_tokens = 0;     // of a replica
-  double offered = 0;             // requests/s; 0: a closed loop
+  std::int64_t kv_tokens = 0;      // of a replica
+  double offered = 0;              // requests/s; 0: a closed loop
   std::optional<double> capacity;  // requests/s of all replicas; absent: a closed loop
   SimulationResult result;
   std::optional<SimulationResult> fast;  // 10 % of cases are faster

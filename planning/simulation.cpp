@@ -58,10 +58,10 @@ Replica& System::replica_for(const Request& request) {
     case Balancer::least_loaded: break;
     case Balancer::session_sticky: {
       // Conversations stay where they began; of a trace, what begins alike goes together.
-      const std::uint64_t key = request.session != 0        ? request.session
-                                : !request.prefix.empty()   ? request.prefix.front().key
-                                : request.client >= 0       ? static_cast<std::uint64_t>(request.client)
-                                                            : 0;
+      const std::uint64_t key = request.session != 0      ? request.session
+                                : !request.prefix.empty() ? request.prefix.front().key
+                                : request.client >= 0     ? static_cast<std::uint64_t>(request.client)
+                                                          : 0;
       if (key == 0) break;
       const auto [home, is_new] = homes_.try_emplace(key, 0);
       if (is_new) home->second = least_loaded();

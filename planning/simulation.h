@@ -57,10 +57,10 @@ struct Summary {
 struct SimulationResult {
   std::int64_t issued = 0;
   std::int64_t completed = 0;
-  std::int64_t failed = 0;  // longer than the cache, or given up
-  std::int64_t cut = 0;     // to the context
-  double seconds = 0;       // from the first arrival to the last answer
-  double prompt_tokens = 0; // of completed requests
+  std::int64_t failed = 0;   // longer than the cache, or given up
+  std::int64_t cut = 0;      // to the context
+  double seconds = 0;        // from the first arrival to the last answer
+  double prompt_tokens = 0;  // of completed requests
   double output_tokens = 0;
   double scheduled_tokens = 0;  // that steps computed
   double cached_tokens = 0;     // of prompts, found in the prefix cache

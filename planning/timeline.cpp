@@ -67,7 +67,7 @@ void Timeline::add(double from, double to, const Span& amount) {
   }
 }
 
-void Timeline::count(double at, double Span::* what, double amount) { span_at(at).*what += amount; }
+void Timeline::count(double at, double Span::*what, double amount) { span_at(at).*what += amount; }
 
 Span Timeline::total() const {
   Span sum;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What happened when, in at most 1024 equal spans of time. Spans double in width as the simulation goes on, so memory is
-// constant; what is added is split over the spans it covers, so that the spans add up to the totals.
+// What happened when, in at most 1024 equal spans of time. Spans double in width as the simulation goes on, so memory
+// is constant; what is added is split over the spans it covers, so that the spans add up to the totals.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,7 @@ class Timeline {
  public:
   // The amount is spread evenly over [from, to).
   void add(double from, double to, const Span& amount);
-  void count(double at, double Span::* what, double amount = 1);
+  void count(double at, double Span::*what, double amount = 1);
 
   [[nodiscard]] double width() const { return width_; }
   [[nodiscard]] const std::vector<Span>& spans() const { return spans_; }

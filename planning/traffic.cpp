@@ -40,7 +40,7 @@ Traffic::Traffic(const TrafficModel& model, std::uint64_t seed)
       lengths_(seed, stream_lengths),
       thinking_(seed, stream_thinking) {
   if (model_.kind == TrafficKind::closed)
-    for (std::int64_t client = 0; client < std::min(model_.clients, model_.requests); ++client)
+    for (std::int64_t client = 0; client < model_.clients && promised_ < model_.requests; ++client)
       due_.push(first_turn(0, client));
   if (model_.kind == TrafficKind::open) draw_next();
 }
@@ -51,8 +51,8 @@ void Traffic::draw_next() {
 }
 
 void Traffic::cut_to_context(Request& request) {
-  const auto most = static_cast<std::int32_t>(std::min<std::int64_t>(
-      model_.max_context, std::numeric_limits<std::int32_t>::max()));
+  const auto most =
+      static_cast<std::int32_t>(std::min<std::int64_t>(model_.max_context, std::numeric_limits<std::int32_t>::max()));
   if (request.prompt + std::int64_t{request.output} <= most) return;
   ++cut_;
   request.prompt = std::min(request.prompt, most - 1);
@@ -75,7 +75,7 @@ Request Traffic::first_turn(double arrival, std::int64_t client) {
   }
   if (model_.turns > 1) request.session = ++sessions_;
   cut_to_context(request);
-  ++promised_;
+  promised_ += model_.turns;
   return request;
 }
 
@@ -109,7 +109,7 @@ Request Traffic::pop() {
 }
 
 void Traffic::answered(const Request& request, double now) {
-  if (model_.kind == TrafficKind::replay || promised_ >= model_.requests) return;
+  if (model_.kind == TrafficKind::replay) return;
   if (request.session != 0 && request.turn + 1 < model_.turns) {
     const double at = now + thinking_.exponential(model_.turn_think);
     if (at > model_.duration) return;
@@ -123,11 +123,10 @@ void Traffic::answered(const Request& request, double now) {
     if (!next.prefix.empty() && next.prefix.back().key == request.session) next.prefix.pop_back();
     next.prefix.push_back({request.session, history});
     cut_to_context(next);
-    ++promised_;
     due_.push(std::move(next));
     return;
   }
-  if (model_.kind != TrafficKind::closed) return;
+  if (model_.kind != TrafficKind::closed || promised_ >= model_.requests) return;
   const double at = now + (model_.think > 0 ? thinking_.exponential(model_.think) : 0);
   if (at <= model_.duration) due_.push(first_turn(at, request.client));
 }

@@ -19,17 +19,17 @@ enum class TrafficKind { open, closed, replay };
 
 struct TrafficModel {
   TrafficKind kind = TrafficKind::open;
-  ArrivalModel arrivals;      // open: of first turns
-  std::int64_t clients = 1;   // closed: each asks again after an answer
-  double think = 0;           // closed: mean seconds between answer and question, exponential
-  std::vector<Request> trace; // replay: ascending arrivals
-  double trace_speed = 1;     // replay: times are divided by it
+  ArrivalModel arrivals;       // open: of first turns
+  std::int64_t clients = 1;    // closed: each asks again after an answer
+  double think = 0;            // closed: mean seconds between answer and question, exponential
+  std::vector<Request> trace;  // replay: ascending arrivals
+  double trace_speed = 1;      // replay: times are divided by it
   LengthModel lengths;
-  std::int64_t requests = 1000;                              // in all
-  double duration = std::numeric_limits<double>::infinity(); // no arrivals after it, seconds
-  std::int64_t turns = 1;                                    // of a conversation
-  double turn_think = 10;                                    // mean seconds before the next turn, exponential
-  std::int64_t shared_prompt = 0;                            // tokens at the beginning of every prompt, beside its own
+  std::int64_t requests = 1000;                               // in all; conversations are whole
+  double duration = std::numeric_limits<double>::infinity();  // no arrivals after it, seconds
+  std::int64_t turns = 1;                                     // of a conversation
+  double turn_think = 10;                                     // mean seconds before the next turn, exponential
+  std::int64_t shared_prompt = 0;                             // tokens at the beginning of every prompt, beside its own
   std::int64_t max_context = std::numeric_limits<std::int32_t>::max();  // longer requests are cut
 
   // Requests a second; of closed loops, whose rate follows from the answers, 0.
@@ -70,7 +70,7 @@ class Traffic {
   std::size_t next_of_trace_ = 0;
   std::priority_queue<Request, std::vector<Request>, Later> due_;  // closed loops and further turns
   std::int64_t issued_ = 0;
-  std::int64_t promised_ = 0;  // issued, or due
+  std::int64_t promised_ = 0;  // issued, due, or further turns
   std::int64_t cut_ = 0;
   std::uint64_t sessions_ = 0;
 };

@@ -94,12 +94,11 @@ Table latency_table(const ServingAnswer& a) {
   for (const char* name : {"mean", "p50", "p90", "p95", "p99"}) table.columns.push_back({name, name, true});
   const bool interval = a.fast && a.slow;
   if (interval) table.columns.push_back({"p99_interval", "p99, 80 % interval", true});
-  const auto add = [&](const std::string& name, Summary SimulationResult::* of) {
+  const auto add = [&](const std::string& name, Summary SimulationResult::*of) {
     const Summary& s = a.result.*of;
     std::vector<Cell> row{{name, name}};
     for (const double value : {s.mean, s.p50, s.p90, s.p95, s.p99}) row.push_back({value, time_text(value)});
-    if (interval)
-      row.push_back({Value(), time_text(((*a.fast).*of).p99) + " to " + time_text(((*a.slow).*of).p99)});
+    if (interval) row.push_back({Value(), time_text(((*a.fast).*of).p99) + " to " + time_text(((*a.slow).*of).p99)});
     table.rows.push_back(std::move(row));
   };
   add("first token (TTFT)", &SimulationResult::ttft);

@@ -20,7 +20,7 @@ std::string spec_text(const Json& spec) { return spec.dump(-1, ' ', false, Json:
 
 struct Curve {
   std::string name;
-  double Span::* amount;
+  double Span::*amount;
   double scale;
 };
 

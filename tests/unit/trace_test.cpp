@@ -70,11 +70,10 @@ TEST(Trace, BurstGptWithSessions) {
 }
 
 TEST(Trace, MooncakeSharesBlocksOf512Tokens) {
-  const Trace trace = read(
-      R"({"timestamp": 0, "input_length": 1300, "output_length": 52, "hash_ids": [46, 47, 48]})"
-      "\n"
-      R"({"timestamp": 10535, "input_length": 600, "output_length": 26, "hash_ids": [46, 90]})"
-      "\n");
+  const Trace trace = read(R"({"timestamp": 0, "input_length": 1300, "output_length": 52, "hash_ids": [46, 47, 48]})"
+                           "\n"
+                           R"({"timestamp": 10535, "input_length": 600, "output_length": 26, "hash_ids": [46, 90]})"
+                           "\n");
   EXPECT_EQ(trace.format, "mooncake");
   ASSERT_EQ(trace.requests.size(), 2U);
   EXPECT_NEAR(trace.requests[1].arrival, 10.535, 1e-12);

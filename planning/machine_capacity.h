@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// How much of a workload one machine takes within its objectives: a closed form first, then simulations.
+//
+// The search begins at the rate that a saturated machine serves; the highest rate at which the simulated percentile
+// meets the objectives is found by halving, up to 95 % of saturation, beyond which queues do not settle.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "planning/fleet.h"
+
+namespace silicast::serving {
+
+// A what-if on a class and a machine.
+struct Variation {
+  double lengths = 1;  // of prompts and answers, times
+  double slower = 1;   // every step, times
+  int interval = 0;    // -1, 1: the fast and the slow end of the predictor's interval
+};
+
+struct MachineCapacity {
+  std::string why_not;     // not empty: this machine cannot serve this class
+  std::string quant;       // that it runs
+  double rate = 0;         // requests/s of one machine within the objectives
+  double saturated = 0;    // requests/s
+  std::string limited_by;  // "ttft", "tpot", "e2e", "throughput"
+  double watts = 0;        // at that rate, at the plug
+  double idle_watts = 0;
+  double capital_per_month = 0;  // USD, bought and worn off, or rented
+  double usd_per_kwh = 0;        // building's losses included; 0: in the rent
+  bool rented = false;
+  double prompt_share = 0;   // of the computing time, that prompts take
+  SimulationResult at_rate;  // simulated there
+  std::shared_ptr<const ServingSystem> system;
+
+  [[nodiscard]] bool possible() const { return why_not.empty(); }
+  // USD a month of a machine at a share of that rate.
+  [[nodiscard]] double cost_per_month(double load) const;
+  [[nodiscard]] double watts_at(double load) const { return idle_watts + (watts - idle_watts) * load; }
+};
+
+constexpr double hours_per_month = 730.5;
+
+MachineCapacity machine_capacity(const WorkloadClass& workload, const MachineOffer& machine, const Fleet& fleet,
+                                 const Variation& variation, const Database& database);
+
+// Whether so many machines behind a balancer meet the objectives at the rate: they share what one alone must spare.
+bool together_meet(const WorkloadClass& workload, const MachineCapacity& capacity, const Fleet& fleet,
+                   const Variation& variation, std::int64_t machines, double rate);
+
+}  // namespace silicast::serving
