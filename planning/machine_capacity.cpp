@@ -80,11 +80,11 @@ std::shared_ptr<const ServingSystem> system_of(const WorkloadClass& workload, co
     try {
       auto system = std::make_shared<const ServingSystem>(question, database);
       if (system->prediction().feasible) return system;
-      reason = "does not fit: " + system->prediction().limiting;
+      if (reason.empty()) reason = "does not fit: " + system->prediction().limiting;
     } catch (const RefusedError& error) {
-      reason = error.what();
+      if (reason.empty()) reason = error.what();
     } catch (const UsageError& error) {
-      reason = error.what();
+      if (reason.empty()) reason = error.what();
     }
   }
   return nullptr;
