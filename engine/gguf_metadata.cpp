@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 
+#include "base/error.h"
 #include "engine/parameters.h"
 #include "engine/tokenizer_vocabulary.h"
 
@@ -79,6 +80,18 @@ class Metadata {
     count("ssm.inner_size", net.value_heads * net.value_dim);
     count("ssm.conv_kernel", net.convolution);
   }
+  void write(const Mamba2& net) {
+    count("ssm.group_count", net.groups);
+    count("ssm.time_step_rank", net.heads);
+    count("ssm.state_size", net.state);
+    count("ssm.inner_size", net.inner());
+    count("ssm.conv_kernel", net.convolution);
+  }
+  void write(const ShortConvolution& net) { count("shortconv.l_cache", net.convolution); }
+  [[noreturn]] void write(const CompressedAttention&) const {
+    throw RefusedError(a_.name + ": files with compressed attention are not written");
+  }
+  static void write(const Absent&) {}
   static void write(const DenseFeedForward&) {}
   void write(const ExpertFeedForward& f) {
     count("expert_count", f.experts);
@@ -99,21 +112,28 @@ class Metadata {
     }
   }
 
+  // Layers of one block and hybrids with convolutions state no heads where there is no attention; linear attention is
+  // stated by an interval instead.
   void write_heads() {
     std::vector<std::int32_t> heads;
     std::vector<std::int32_t> kv_heads;
     std::int64_t shared = 0;
+    std::size_t linear = 0;
     for (std::size_t i = 0; i < a_.layers.size(); ++i) {
-      const auto* attention = std::get_if<GroupedAttention>(&a_.layer(i).mixer);
-      if (attention == nullptr) continue;
-      heads.push_back(static_cast<std::int32_t>(attention->heads));
-      kv_heads.push_back(static_cast<std::int32_t>(attention->kv_heads));
-      shared += attention->shared_kv ? 1 : 0;
+      const Mixer& mixer = a_.layer(i).mixer;
+      if (std::holds_alternative<LatentAttention>(mixer)) return;
+      const auto* attention = std::get_if<GroupedAttention>(&mixer);
+      if (std::holds_alternative<GatedDeltaNet>(mixer)) {
+        ++linear;
+        continue;
+      }
+      heads.push_back(attention != nullptr ? static_cast<std::int32_t>(attention->heads) : 0);
+      kv_heads.push_back(attention != nullptr ? static_cast<std::int32_t>(attention->kv_heads) : 0);
+      if (attention != nullptr && attention->shared_kv) ++shared;
     }
     if (heads.empty()) return;
-    if (heads.size() < a_.layers.size()) {  // linear attention in between: the last of each so many layers is full
+    if (linear > 0)  // the last of each so many layers is full
       count("full_attention_interval", static_cast<std::int64_t>(a_.layers.size() / heads.size()));
-    }
     per_layer("attention.head_count", heads);
     per_layer("attention.head_count_kv", kv_heads);
     if (shared > 0) count("attention.shared_kv_layers", shared);
@@ -122,16 +142,23 @@ class Metadata {
   void write_feed_forward() {
     std::int64_t leading_dense = 0;
     bool experts = false;
-    std::int64_t dense_width = 0;
+    std::vector<std::int32_t> widths;
     for (std::size_t i = 0; i < a_.layers.size(); ++i) {
-      const auto* dense = std::get_if<DenseFeedForward>(&a_.layer(i).feed_forward);
-      experts = experts || dense == nullptr;
+      const FeedForward& f = a_.layer(i).feed_forward;
+      const auto* dense = std::get_if<DenseFeedForward>(&f);
+      experts = experts || std::holds_alternative<ExpertFeedForward>(f);
       if (dense != nullptr && !experts) ++leading_dense;
-      if (dense != nullptr) dense_width = dense->intermediate;
+      if (!std::holds_alternative<ExpertFeedForward>(f))
+        widths.push_back(dense != nullptr ? static_cast<std::int32_t>(dense->intermediate) : 0);
     }
     if (experts && leading_dense > 0) count("leading_dense_block_count", leading_dense);
-    if (dense_width == 0) dense_width = std::get<ExpertFeedForward>(a_.kinds[0].feed_forward).intermediate;
-    count("feed_forward_length", dense_width);
+    const bool alternating = std::find(widths.begin(), widths.end(), 0) != widths.end();
+    if (widths.empty())
+      count("feed_forward_length", std::get<ExpertFeedForward>(a_.kinds[0].feed_forward).intermediate);
+    else if (alternating && widths.size() == a_.layers.size())
+      per_layer("feed_forward_length", widths);
+    else
+      count("feed_forward_length", *std::max_element(widths.begin(), widths.end()));
   }
 
   // Gemma 3 and its like have their pattern in llama.cpp itself; the newer ones state it.

@@ -68,7 +68,9 @@ Transformer::Transformer(std::shared_ptr<const Model> model, const Kernels& kern
       step_(std::make_unique<Step>()) {
   const BufferSizes sizes = buffer_sizes(*model_, capacity);
   const auto& feed_forward = model_->architecture.layer(0).feed_forward;
-  geglu_ = std::visit([](const auto& f) { return f.activation; }, feed_forward) == Activation::geglu;
+  if (const auto* dense = std::get_if<DenseFeedForward>(&feed_forward)) geglu_ = dense->activation == Activation::geglu;
+  if (const auto* experts = std::get_if<ExpertFeedForward>(&feed_forward))
+    geglu_ = experts->activation == Activation::geglu;
   query_width_ = sizes.query_width;
   key_width_ = sizes.key_width;
   x_ = AlignedBuffer(sizes.x);
