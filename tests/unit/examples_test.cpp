@@ -43,7 +43,8 @@ void expect_alike(const std::string& stored, const std::string& fresh, const std
     for (std::size_t k = 3; k < expected[i].size(); ++k) {
       const auto was = parse_number(expected[i][k]);
       const auto is = parse_number(actual[i][k]);
-      if (was && is) EXPECT_NEAR(*is, *was, 0.3 * std::abs(*was) + 1) << heading << " row " << i;
+      if (!was || !is) continue;
+      EXPECT_NEAR(*is, *was, 0.3 * std::abs(*was) + 1) << heading << " row " << i;
     }
   }
 }

@@ -8,6 +8,7 @@
 
 #include "planning/continuous_batching.h"
 #include "planning/server_slots.h"
+#include "report/serving_report.h"
 #include "unit/expect_error.h"
 
 namespace silicast::serving {
@@ -136,7 +137,7 @@ TEST(Pool, EvictsWhatWasUsedLongestAgo) {
   const auto conversation = [](std::uint64_t key) {
     return Request{.prompt = 64, .session = key, .prefix = {{key, 64}}};
   };
-  for (const std::uint64_t key : {1, 2}) {
+  for (const std::uint64_t key : {std::uint64_t{1}, std::uint64_t{2}}) {
     KvPool::Holding holding;
     ASSERT_TRUE(pool.grow(holding, 64));
     pool.release(conversation(key), holding, 64);
@@ -205,10 +206,13 @@ TEST(Simulation, ArrivalsHaveTheirRateAndSpread) {
     }
     EXPECT_NEAR(count / last, 5, 0.1) << arrival_kind_names()[kind];
     const double cv_squared = squares / count * 25 - 1;
-    if (model.kind == ArrivalKind::constant) EXPECT_NEAR(cv_squared, 0, 1e-6);
-    if (model.kind == ArrivalKind::poisson) EXPECT_NEAR(cv_squared, 1, 0.03);
-    if (model.kind == ArrivalKind::gamma) EXPECT_NEAR(cv_squared, 4, 0.2);
-    if (model.kind == ArrivalKind::bursty) EXPECT_GT(cv_squared, 1.3);
+    switch (model.kind) {
+      case ArrivalKind::constant: EXPECT_NEAR(cv_squared, 0, 1e-6); break;
+      case ArrivalKind::poisson: EXPECT_NEAR(cv_squared, 1, 0.03); break;
+      case ArrivalKind::gamma: EXPECT_NEAR(cv_squared, 4, 0.2); break;
+      case ArrivalKind::bursty: EXPECT_GT(cv_squared, 1.3); break;
+      case ArrivalKind::diurnal: break;
+    }
   }
 }
 
@@ -270,6 +274,18 @@ TEST(Serving, SlowerStepsWaitLonger) {
   ASSERT_TRUE(answer.fast && answer.slow);
   EXPECT_LT(answer.fast->e2e.p99, answer.result.e2e.p99);
   EXPECT_GT(answer.slow->e2e.p99, answer.result.e2e.p99);
+}
+
+TEST(Serving, TheSameSeedGivesTheSameBytes) {
+  ServingQuestion q = served("rtx-4090", "vllm", "BF16");
+  q.traffic.lengths.prompt.cv = 1;
+  q.traffic.arrivals.rate = 2;
+  q.traffic.requests = 100;
+  const std::string first = serving_json(q, serve(q, database()));
+  EXPECT_EQ(first, serving_json(q, serve(q, database())));
+  EXPECT_EQ(timeline_csv(q, serve(q, database())), timeline_csv(q, serve(q, database())));
+  q.seed = 2;
+  EXPECT_NE(first, serving_json(q, serve(q, database())));
 }
 
 TEST(Serving, CacheTakesWhatTheWeightsLeave) {
