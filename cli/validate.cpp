@@ -7,6 +7,7 @@
 #include "calibration/requirement.h"
 #include "cli/command.h"
 #include "cli/validate_cross.h"
+#include "cli/validate_served.h"
 #include "report/validation_report.h"
 
 namespace silicast::cli {
@@ -21,6 +22,7 @@ struct Options {
   std::vector<std::string> by;
   bool cross = false;
   std::vector<std::string> require;
+  bool served = false;
   std::string profile = "auto";
   Format format = Format::text;
 };
@@ -29,6 +31,10 @@ ExitCode run(const Options& options) {
   const Database database(data_folder(options.data));
   if (options.cross) {
     print(cross_validated({options.files, options.by, options.predictions, options.format}, database));
+    return ExitCode::done;
+  }
+  if (options.served) {
+    print(served_accuracy(options.files, database));
     return ExitCode::done;
   }
   const Validation validation = validate(read_all_observations(options.files), database,
@@ -72,6 +78,9 @@ void add_validate(CLI::App& app, Action& action) {
                   "Fails (exit code 1) and says what moved unless this holds: 'tg_tps[stack=mlx] median <= 5 %', or no "
                   "worse than an earlier --predictions file")
       ->type_name("EXPR|FILE.csv");
+  command.add_flag("--served", options->served,
+                   "Throughputs of several sequences by simulating how they were measured, by concurrency; prints "
+                   "Markdown");
   command.add_option("--profile", options->profile, "Corrections fitted to measurements (default auto), or none")
       ->check(CLI::IsMember({"auto", "none"}))
       ->type_name("auto|none");

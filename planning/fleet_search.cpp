@@ -149,7 +149,7 @@ std::optional<ClassPlan> class_plan(const Fleet& fleet, std::size_t workload_ind
   for (std::int64_t m = 0; m < fleet.months; ++m) {
     const Month month(fleet, workload, machines, m);
     const bool rented = std::all_of(machines.begin(), machines.end(), [](const auto* c) { return c->rented; });
-    Counts least = rented ? Counts(types.size(), 0) : counts;
+    const Counts least = rented && workload.growth < 0 ? Counts(types.size(), 0) : counts;
     if (types.size() == 1) {
       counts = month.completed({0});
       // Behind a balancer replicas share what each alone would spare.

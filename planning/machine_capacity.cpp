@@ -90,6 +90,23 @@ std::shared_ptr<const ServingSystem> system_of(const WorkloadClass& workload, co
   return nullptr;
 }
 
+// What no simulation need be asked for: one request of the mean lengths on an idle machine is too slow already.
+std::string too_slow(const WorkloadClass& workload, const ServingSystem& system, const Variation& variation) {
+  const Prediction& p = system.prediction();
+  const TimeFactors factors = factors_of(system, variation);
+  const auto complaint_of = [](const char* what, double value, double limit) {
+    return std::string(what) + " of " + human(Seconds(value)) + " for one request, " + human(Seconds(limit)) +
+           " is asked for";
+  };
+  // What the cache has of a prompt is not computed.
+  const bool reuses = workload.traffic.turns > 1 || workload.traffic.shared_prompt > 0;
+  if (workload.slo.ttft && p.ttft && !reuses && p.ttft->value * factors.prefill > *workload.slo.ttft)
+    return complaint_of("ttft", p.ttft->value * factors.prefill, *workload.slo.ttft);
+  if (workload.slo.tpot && p.tpot && p.tpot->value * factors.decode > *workload.slo.tpot)
+    return complaint_of("tpot", p.tpot->value * factors.decode, *workload.slo.tpot);
+  return "";
+}
+
 void add_money(MachineCapacity& capacity) {
   const Prediction& prediction = capacity.system->prediction();
   if (!prediction.cost) {
@@ -120,6 +137,7 @@ MachineCapacity machine_capacity(const WorkloadClass& workload, const MachineOff
   const ServingSystem& system = *capacity.system;
   capacity.quant = system.compiled().query.quant;
   add_money(capacity);
+  if (capacity.possible()) capacity.why_not = too_slow(workload, system, variation);
   if (!capacity.possible()) return capacity;
   const TrafficModel traffic = traffic_of(workload, fleet, variation, 1, system);
   capacity.saturated = system.capacity(traffic, fleet.seed, {}, factors_of(system, variation));

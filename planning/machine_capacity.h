@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // How much of a workload one machine takes within its objectives: a closed form first, then simulations.
 //
-// The search begins at the rate that a saturated machine serves; the highest rate at which the simulated percentile
-// meets the objectives is found by halving, up to 95 % of saturation, beyond which queues do not settle.
+// A machine on which one request of the mean lengths is too slow is out by the predictor alone. Else the search begins
+// at the rate that a saturated machine serves; the highest rate at which the simulated percentile meets the objectives
+// is found by halving, up to 95 % of saturation, beyond which queues do not settle.
 #pragma once
 
 #include <memory>

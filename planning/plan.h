@@ -3,9 +3,9 @@
 //
 // For every class and machine the rate within the objectives is found by simulation (planning/machine_capacity.h). A
 // class then takes the fewest machines of a type, or of two, that serve each month's peak with `redundancy` of them
-// failed; what is bought stays. Fleets of all classes are combined so that site and budget hold in every month, and the
-// counts of single types are tried smaller by simulating the replicas together. Three fleets are looked for: of one
-// type of machine, the cheapest of any, and the one with the fewest machines.
+// failed; machines stay while demand grows, and what is bought stays. Fleets of all classes are combined so that site
+// and budget hold in every month, and the counts of single types are tried smaller by simulating the replicas together.
+// Three fleets are looked for: of one type of machine, the cheapest of any, and the one with the fewest machines.
 #pragma once
 
 #include <cstdint>

@@ -78,6 +78,7 @@ void Recorder::sum_up(SimulationResult& r) {
            .p95 = gaps_.quantile(0.95),
            .p99 = gaps_.quantile(0.99),
            .max = gaps_.quantile(1)};
+  if (!answers_.empty() && answers_.back() > 0) r.middle_rate = static_cast<double>(answers_.size()) / answers_.back();
   if (answers_.size() >= 4) {
     const double from = answers_[answers_.size() / 4];
     const double to = answers_[answers_.size() * 3 / 4];

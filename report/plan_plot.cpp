@@ -66,11 +66,17 @@ Json machines_by_month(const Fleet& fleet, const FleetPlan& plan) {
 }
 
 Chart bars(const std::string& title, const std::string& text, const char* unit, const Json& rows) {
+  double largest = 1e-9;
+  for (const Json& row : rows) largest = std::max(largest, row.at("value").get<double>());
+  constexpr double room_for_labels = 1.4;
   const Json y{{"field", "what"},
                {"type", "nominal"},
                {"sort", nullptr},
                {"axis", {{"title", nullptr}, {"labelLimit", 170}, {"ticks", false}, {"domain", false}}}};
-  const Json x{{"field", "value"}, {"type", "quantitative"}, {"axis", {{"title", unit}, {"tickCount", 4}}}};
+  const Json x{{"field", "value"},
+               {"type", "quantitative"},
+               {"scale", {{"domain", {0, largest * room_for_labels}}, {"nice", false}}},
+               {"axis", {{"title", unit}, {"tickCount", 4}}}};
   const Json spec{
       {"height", {{"step", 26}}},
       {"data", {{"values", rows}}},
