@@ -287,11 +287,8 @@ class LayerOps {
   }
 
   void attention(const AttentionShape& shape, std::string_view name = "attention") {
-    ops_.push_back({.kind = OpKind::attention,
-                    .name = name,
-                    .layers = place_.layers,
-                    .group = place_.group,
-                    .attention = shape});
+    ops_.push_back(
+        {.kind = OpKind::attention, .name = name, .layers = place_.layers, .group = place_.group, .attention = shape});
   }
 
   void feed(const DenseFeedForward& f) {
