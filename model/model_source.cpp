@@ -60,11 +60,24 @@ ModelSource read_model_source(const std::string& name, const Database& database)
   return {database.architecture(name), nullptr, {{name, fingerprint(text)}}};
 }
 
+namespace {
+
+// The scheme that a file names, where its tensors have the types that the scheme gives them: what is known of the
+// scheme's quality holds. Null for mixes of its own and edited types.
+std::shared_ptr<const QuantScheme> scheme_of(const Workload& workload, const Database& database) {
+  if (!database.quants().try_find(workload.quantization)) return nullptr;
+  auto scheme = database.quant(workload.quantization);
+  const auto types = assign_types(*scheme, {}, workload.architecture, workload.tensors, *database.types());
+  return types == workload.types ? scheme : nullptr;
+}
+
+}  // namespace
+
 QuantizedModel quantized(const ModelSource& source, const std::string& quant, const Database& database) {
   if (source.workload) {
     if (!quant.empty())
       throw UsageError("--quant: the file brings its own types (" + source.workload->quantization + ")");
-    return {source.workload, nullptr};
+    return {source.workload, scheme_of(*source.workload, database)};
   }
   const QuantName name = parse_quant_name(quant);
   auto scheme = database.quant(name.scheme);

@@ -24,7 +24,7 @@ ModelSource read_model_source(const std::string& name, const Database& database)
 
 struct QuantizedModel {
   std::shared_ptr<const Workload> workload;
-  std::shared_ptr<const QuantScheme> scheme;  // null where the file brought its own types
+  std::shared_ptr<const QuantScheme> scheme;  // null where the file brought types of its own
 };
 
 // By the scheme named as `parse_quant_name` reads it. Throws UsageError where the file brings its own types.

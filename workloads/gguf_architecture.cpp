@@ -47,6 +47,7 @@ constexpr std::array families{
     GgufFamily{.name = "gpt-oss", .windows = GgufWindows::pattern, .period = 2},
     GgufFamily{.name = "deepseek"},
     GgufFamily{.name = "deepseek2", .mixer = GgufMixer::latent},
+    GgufFamily{.name = "deepseek4", .mixer = GgufMixer::compressed},
     GgufFamily{.name = "glm4"},
     GgufFamily{.name = "glm4moe"},
     GgufFamily{.name = "granite"},
@@ -256,6 +257,8 @@ Architecture architecture_of_gguf(const GgufFile& file, const std::string& name)
   result.hidden = facts.required("embedding_length", most_hidden);
   result.per_layer_input = per_layer_input(facts);
   result.alternating_updates = alternating_updates(facts);
+  constexpr std::int64_t most_copies = 64;
+  result.hyper_connections = facts.count("hyper_connection.count", most_copies).value_or(0);
   const int layers = layer_count(facts, file, result);
   read_vocabulary(facts, file, name, result);
   result.context = facts.required("context_length", most_tokens);

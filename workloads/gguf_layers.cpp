@@ -103,6 +103,35 @@ LatentAttention latent_attention(const GgufFacts& facts, int layer) {
   return attention;
 }
 
+// The ratios are per layer, beyond the layers for prediction blocks.
+CompressedAttention compressed_attention(const GgufFacts& facts, int layer) {
+  CompressedAttention attention;
+  const auto heads = facts.at_layer("attention.head_count", layer, most_heads, 1);
+  if (!heads) facts.fail_key("attention.head_count", "is missing; a count is accepted");
+  attention.heads = *heads;
+  attention.head_dim = facts.required("attention.key_length", most_head_dim);
+  attention.q_lora_rank = facts.required("attention.q_lora_rank", most_hidden);
+  attention.output_groups = facts.required("attention.output_group_count", attention.heads);
+  attention.output_rank = facts.required("attention.output_lora_rank", most_hidden);
+  attention.window = facts.required("attention.sliding_window", most_tokens);
+  constexpr std::string_view ratios = "attention.compress_ratios";
+  constexpr std::int64_t longest_entry = 1 << 16;
+  if (facts.value(ratios) == nullptr) facts.fail_key(ratios, "is missing; one count for each layer is accepted");
+  attention.compression = facts.at_layer(ratios, layer, longest_entry).value_or(0);
+  const bool pooled = facts.has(TensorRole::attn_compressor_kv, layer);
+  if (pooled != (attention.compression > 0))
+    facts.fail_key(ratios, "is " + std::to_string(attention.compression) + " for layer " + std::to_string(layer) +
+                               ", which has " + (pooled ? "a" : "no") +
+                               " tensor attn_compressor_kv.weight; both must " + "agree");
+  if (facts.has(TensorRole::indexer_proj, layer)) {
+    attention.index_heads = facts.required("attention.indexer.head_count", most_heads);
+    attention.index_dim = facts.required("attention.indexer.key_length", most_head_dim);
+    attention.index_top = facts.required("attention.indexer.top_k", most_tokens);
+  }
+  static_cast<void>(facts.size(TensorRole::attn_output_b, 1, layer));
+  return attention;
+}
+
 // ssm.inner_size over the heads.
 std::int64_t channels_per_head(const GgufFacts& facts, std::int64_t heads) {
   const std::int64_t inner = facts.required("ssm.inner_size", most_heads * most_head_dim);
@@ -200,6 +229,7 @@ ExpertFeedForward expert_feed_forward(const GgufFacts& facts, const GgufFamily& 
   experts.activation = gated || !family.partial_layers ? family.gated : family.plain;
   if (facts.has(TensorRole::ffn_latent_down, layer))
     experts.latent = facts.bounded_size(TensorRole::ffn_latent_down, 1, layer, most_hidden);
+  experts.hash_routed = facts.has(TensorRole::ffn_gate_tid2eid, layer);
   experts.shared_gate = facts.has(TensorRole::ffn_gate_inp_shexp, layer);
   experts.bias = facts.has(TensorRole::ffn_down_exps, layer, true);
   experts.router_bias =
@@ -236,6 +266,7 @@ void check_kind(const GgufFacts& facts, const GgufFamily& family, const Layer& l
 
 Mixer mixer_of(const GgufFacts& facts, const GgufFamily& family, std::int64_t hidden, int layer) {
   if (family.mixer == GgufMixer::latent) return latent_attention(facts, layer);
+  if (family.mixer == GgufMixer::compressed) return compressed_attention(facts, layer);
   if (family.mixer == GgufMixer::delta_net && facts.has(TensorRole::ssm_out, layer)) return delta_net(facts, layer);
   if (facts.has(TensorRole::ssm_in, layer)) return mamba2(facts, layer);
   if (facts.has(TensorRole::shortconv_in_proj, layer)) return short_convolution(facts, layer);

@@ -30,7 +30,7 @@ enum class GgufWindows {
   pattern,  // attention.sliding_window_pattern, else all but the last of each `period` layers
 };
 // `hybrid`: attention, Mamba-2 or short convolution, as the tensors of a layer say.
-enum class GgufMixer { grouped, latent, delta_net, hybrid };
+enum class GgufMixer { grouped, latent, compressed, delta_net, hybrid };
 
 struct GgufFamily {
   std::string_view name;                  // general.architecture

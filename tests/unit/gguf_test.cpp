@@ -77,6 +77,10 @@ TEST_P(EveryFamily, ComesBackFromItsGguf) {
   EXPECT_EQ(read.rope_frequencies, expected.rope_frequencies);
   EXPECT_EQ(read.norms_per_layer, expected.norms_per_layer);
   EXPECT_EQ(read.extra_layers, expected.extra_layers);
+  EXPECT_EQ(read.per_layer_input, expected.per_layer_input);
+  EXPECT_EQ(read.alternating_updates, expected.alternating_updates);
+  EXPECT_EQ(read.hyper_connections, expected.hyper_connections);
+  EXPECT_EQ(read.positions, expected.positions);
   EXPECT_EQ(parameter_count(read), parameter_count(expected));
   EXPECT_EQ(workload.quantization, "F16");
   EXPECT_EQ(workload.tensors.size(), tensors_of(expected).size() + static_cast<std::size_t>(expected.extra_layers));
@@ -118,6 +122,11 @@ constexpr const char* convolutions_experts = R"(, "conv_L_cache": 3, "num_expert
 constexpr const char* gemma3n = R"(, "sliding_window": 32, "num_kv_shared_layers": 2, "hidden_size_per_layer_input": 8,
   "altup_num_inputs": 4, "laurel_rank": 4)";
 
+constexpr const char* compressed = R"(, "q_lora_rank": 8, "o_groups": 2, "o_lora_rank": 8, "sliding_window": 16,
+  "n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32, "n_shared_experts": 1, "hc_mult": 2,
+  "num_hash_layers": 3, "index_n_heads": 2, "index_head_dim": 8, "index_topk": 4,
+  "compress_ratios": [0, 0, 4, 128, 4, 128])";
+
 constexpr Family families[] = {
     {"llama", ""},
     {"llama", R"(, "rope_scaling": {"rope_type": "llama3"}, "tie_word_embeddings": true)"},
@@ -143,6 +152,7 @@ constexpr Family families[] = {
       "use_double_wide_mlp": true)"},
     {"gemma3n", R"(, "sliding_window": 32, "num_kv_shared_layers": 2, "hidden_size_per_layer_input": 8,
       "altup_num_inputs": 4, "laurel_rank": 4)"},
+    {"deepseek_v4", compressed},
     {"nemotron_h", hybrid},
     {"nemotron_h", hybrid_experts},
     {"lfm2", convolutions},
@@ -356,6 +366,9 @@ TEST(GgufArchitecture, KindsOfLayersMustAgree) {
   expect_message(changed("gemma3n", gemma3n, "altup.num_inputs", 3), "is 3, but altup_proj.weight is for 4");
   expect_message(changed("gemma3n", gemma3n, "embedding_length_per_layer_input", 0), "is missing or 0, but there is a");
   expect_message(changed("gemma3n", gemma3n, "embedding_length_per_layer_input", 4), "follows from the metadata");
+  expect_message(changed("deepseek_v4", compressed, "attention.compress_ratios", 0), "is 0 for layer 2, which has a");
+  expect_message(changed("deepseek_v4", compressed, "attention.indexer.head_count", 0), "is 0; a count from 1");
+  expect_message(changed("deepseek_v4", compressed, "attention.output_lora_rank", 9), "follows from the metadata");
   expect_message(changed("lfm2", convolutions, "shortconv.l_cache", 1), "is 1; a count from 2");
   expect_message(changed("lfm2", convolutions, "shortconv.l_cache", 4), "follows from the metadata");
   expect_message(changed("nemotron_h", hybrid, "ssm.group_count", 3), "is 3; a divisor of ssm.time_step_rank, 4");

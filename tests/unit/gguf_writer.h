@@ -130,6 +130,7 @@ class ArchitectureWriter {
     count("context_length", a_.context);
     if (a_.per_layer_input.width > 0) count("embedding_length_per_layer_input", a_.per_layer_input.width);
     if (a_.alternating_updates.streams > 0) count("altup.num_inputs", a_.alternating_updates.streams);
+    if (a_.hyper_connections > 0) count("hyper_connection.count", a_.hyper_connections);
     if (a_.extra_layers > 0) count("nextn_predict_layers", a_.extra_layers);
     for (const auto& layer : a_.kinds) std::visit([this](const auto& mixer) { write(mixer); }, layer.mixer);
     for (const auto& layer : a_.kinds) std::visit([this](const auto& f) { write(f); }, layer.feed_forward);
@@ -171,7 +172,18 @@ class ArchitectureWriter {
     count("ssm.inner_size", net.value_heads * net.value_dim);
     count("ssm.conv_kernel", net.convolution);
   }
-  void write(const CompressedAttention& /*attention*/) {}
+  void write(const CompressedAttention& a) {
+    count("attention.head_count", a.heads);
+    count("attention.key_length", a.head_dim);
+    count("attention.q_lora_rank", a.q_lora_rank);
+    count("attention.output_group_count", a.output_groups);
+    count("attention.output_lora_rank", a.output_rank);
+    count("attention.sliding_window", a.window);
+    if (a.index_heads == 0) return;
+    count("attention.indexer.head_count", a.index_heads);
+    count("attention.indexer.key_length", a.index_dim);
+    count("attention.indexer.top_k", a.index_top);
+  }
   void write(const Mamba2& m) {
     count("ssm.group_count", m.groups);
     count("ssm.time_step_rank", m.heads);
@@ -210,6 +222,13 @@ class ArchitectureWriter {
       shared += attention != nullptr && attention->shared_kv ? 1 : 0;
     }
     if (std::holds_alternative<LatentAttention>(a_.kinds[0].mixer)) return;
+    if (std::holds_alternative<CompressedAttention>(a_.kinds[0].mixer)) {
+      std::vector<std::int64_t> ratios;
+      for (std::size_t i = 0; i < a_.layers.size(); ++i)
+        ratios.push_back(std::get<CompressedAttention>(a_.layer(i).mixer).compression);
+      writer_.counts(prefix_ + "attention.compress_ratios", ratios);
+      return;
+    }
     writer_.counts(prefix_ + "attention.head_count", heads).counts(prefix_ + "attention.head_count_kv", kv_heads);
     if (shared > 0) writer_.count(prefix_ + "attention.shared_kv_layers", shared);
     if (mixed_heads() || a_.gguf_architecture == "gemma3n")

@@ -5,6 +5,7 @@
 
 #include "model/database.h"
 #include "model/memory.h"
+#include "model/model_source.h"
 #include "model/step_cost.h"
 
 namespace silicast {
@@ -71,6 +72,19 @@ TEST(WorkloadYaml, FedBackOccupiesAndTakesTheSame) {
     expect_same(entry.id, "IQ3_M", llama);
     expect_same(entry.id, quants[next++ % std::size(quants)], llama);
   }
+}
+
+// The scheme's quality holds for the file as it was printed, and no longer once a type was changed.
+TEST(WorkloadYaml, KeepsItsSchemeUntilItIsEdited) {
+  const Workload w =
+      make_workload(*database().architecture("lfm2-350m"), *database().quant("Q4_K_M"), {}, database().types());
+  ModelSource source{.architecture = nullptr, .workload = std::make_shared<const Workload>(read_back(w)), .files = {}};
+  ASSERT_NE(quantized(source, "", database()).scheme, nullptr);
+  EXPECT_EQ(quantized(source, "", database()).scheme->id, "Q4_K_M");
+  Workload edited = w;
+  edited.types.back() = database().types()->at("F16");
+  source.workload = std::make_shared<const Workload>(std::move(edited));
+  EXPECT_EQ(quantized(source, "", database()).scheme, nullptr);
 }
 
 TEST(WorkloadYaml, EverySchemeFedBackIsTheSame) {
