@@ -116,7 +116,8 @@ std::int64_t lfm2_intermediate(const Section& text, bool experts) {
   const std::int64_t multiple = text.count_or("block_multiple_of", usual_multiple, 1, most_hf_intermediate);
   constexpr double largest_factor = 16;
   const double factor = text.optional_number("block_ffn_dim_multiplier", 0, largest_factor).value_or(1);
-  width = static_cast<std::int64_t>(factor * static_cast<double>(2 * width / 3));
+  const std::int64_t two_thirds = 2 * width / 3;
+  width = static_cast<std::int64_t>(factor * static_cast<double>(two_thirds));
   return (width + multiple - 1) / multiple * multiple;
 }
 
