@@ -68,7 +68,7 @@ double statistic_of(const std::string& name, const ErrorStatistics& s) {
 }
 
 std::string shown(const std::string& statistic, double value) {
-  return statistic == "rows" ? rounded(value, 6) : rounded(100 * value, 4) + " %";
+  return statistic == "rows" ? exact(value) : rounded(100 * value, 4) + " %";
 }
 
 double off(double predicted, double measured) { return std::abs(std::log(predicted / measured)); }

@@ -29,7 +29,7 @@ struct Certainty {
   ResourceTimes log_sd{};
 };
 
-// One sequence or several, on one device that holds all layers: what profiles are fitted on.
+// One sequence on one device that holds all layers: what profiles are fitted on.
 bool is_calibrated_case(const Compiled& c) { return c.evaluator.single() != nullptr && c.query.concurrency == 1; }
 
 // The type of most weights.

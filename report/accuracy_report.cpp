@@ -139,10 +139,14 @@ constexpr std::string_view unknowns = R"(## What is not known
 
 - Whether the rows stand for the hardware: clocks, drivers, hosts and power limits are rarely stated, and the worst rows below are
   often another build, another power limit or another machine than their source says, as far as can be told.
-- Prefill under ROCm on RDNA 3.5: two BLAS libraries and two attention builds (rocWMMA or not) differ up to three times; rows of the
-  slower library are left out, the builds are not told apart.
+- Prefill under ROCm on RDNA 3.5 and RDNA 4: which BLAS library ran is known only where a source's notes say so; the libraries differ up
+  to seven times on BF16.
+- Tables of pull requests show builds of a day that no release has, often with micro-batches of a few tokens: they are in the fit, and
+  make up most of the far prefill errors under CUDA.
+- Unsloth's dynamic files have types that their names do not tell: silicast takes mixes of about their size.
 - Threads, NUMA placement and memory channels in use of a CPU are seldom stated; whole CPUs held out are off by the spread of those.
-- Several sequences, several devices and layers on the host are not part of these figures; nothing is fitted to them.
+- Several sequences, several devices and layers on the host: nothing is fitted to them, and some are worse than the best baseline (the
+  table above).
 - The covariance between parameters is not kept: intervals add each resource's own deviation, weighed by the share of the time that it
   bounds, to the residual scale of the level of evidence.
 - A generation of a stack is one factor on matrix work and one on launches; what changed in single kernels between releases is not told

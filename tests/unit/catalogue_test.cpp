@@ -54,6 +54,18 @@ TEST_F(CatalogueTest, ExtendsStatesOnlyTheDifference) {
     EXPECT_EQ(entry.figures.find(key), nullptr) << key << " is not a figure";
 }
 
+TEST_F(CatalogueTest, AVariantOfAVariant) {
+  write("m3.yaml",
+        "cores: 10\nvariants:\n  m3: {power: 5 W, aliases: base M3, sources: {power: measured}}\n"
+        "  m3-max: {of: m3, cores: 40}\n");
+  const Entry max = catalogue().find("m3-max");
+  EXPECT_EQ(max.section().count("cores"), 40);
+  EXPECT_EQ(max.section().text("power"), "5 W");
+  EXPECT_TRUE(max.aliases.empty()) << "another's names are not its own";
+  EXPECT_EQ(max.sources, catalogue().find("m3").sources);
+  EXPECT_EQ(catalogue().find("m3").section().count("cores"), 10);
+}
+
 TEST_F(CatalogueTest, VariantsAreEntriesOfTheirOwn) {
   EXPECT_EQ(catalogue().find("m2-max-38").section().count("cores"), 38);
   EXPECT_EQ(catalogue().find("m2").section().count("cores"), 10);
@@ -135,6 +147,7 @@ TEST_F(CatalogueTest, EntriesThatAreRefused) {
   // Used to be read as a file without entries, and then to crash.
   refuses("variants: {}\n", "variants: a map from ids to differences is expected");
   refuses("variants: {b: 5}\n", "variants.b: a map is expected, got '5'");
+  refuses("variants: {b: {of: c}, c: {}}\n", "variants.b.of: no variant 'c' stands above");
   refuses("variants: {b: {id: c}}\n", "variants.b.id: the key of a variant is its id");
   refuses("id: a\nsources: [x]\n", "sources: a map from fields to citations is expected, got a list");
   refuses("id: a\nsources: {gpu: ''}\n", "sources.gpu: a citation is expected");

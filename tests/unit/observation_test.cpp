@@ -232,7 +232,7 @@ TEST_F(Mapping, SeveralDevicesDivideByLayersOrTensors) {
   EXPECT_EQ(query_of(o).split, Split::tensor);
 }
 
-TEST_F(Mapping, TheGenerationReleasedNearestIsTheStack) {
+TEST_F(Mapping, TheLatestGenerationThatWasThereIsTheStack) {
   Observation o = row();
   o.source_date = "";
   EXPECT_EQ(query_of(o).stack, "llama.cpp-cuda") << "without a date, the stack without a year";
@@ -240,12 +240,35 @@ TEST_F(Mapping, TheGenerationReleasedNearestIsTheStack) {
   EXPECT_EQ(query_of(o).stack, "llama.cpp-cuda") << "the device's usual one";
   o.source_date = "2023-09";
   const std::string old = query_of(o).stack;
+  o.source_date = "2024-06";
+  EXPECT_EQ(query_of(o).stack, "llama.cpp-cuda-2024-10") << "int8 MMA came in that month";
+  o.source_date = "2025-10";
+  EXPECT_EQ(query_of(o).stack, "llama.cpp-cuda-2025");
+  o.source_date = "2025-11";
+  EXPECT_EQ(query_of(o).stack, "llama.cpp-cuda") << "the fusions came in that month";
+  o.source_date = "2023-09";
   EXPECT_TRUE(old.starts_with("llama.cpp-cuda-20")) << old;
   o.model = "gpt-oss-20b";
   o.quant = "MXFP4_MOE";
   EXPECT_NE(query_of(o).stack, old) << "a date cannot be right when that generation cannot read the file";
   o.quant = "F16";
   EXPECT_EQ(query_of(o).quant, "F16-MXFP4") << "its experts are MXFP4 all the same";
+}
+
+TEST_F(Mapping, NotesNameTheBuild) {
+  Observation o = row();
+  o.device = "AMD Ryzen AI Max+ 395";
+  o.backend = "llama.cpp-rocm";
+  o.source_date = "2025-08";
+  EXPECT_EQ(query_of(o).stack, "llama.cpp-rocm-2025") << "rocBLAS is the default";
+  o.notes = "hipBLASLt=1; ub=512";
+  EXPECT_EQ(query_of(o).stack, "llama.cpp-rocm-2025-hipblaslt");
+  o.notes = "build variant=llama.cpp-rocwmma; ub=512";
+  EXPECT_EQ(query_of(o).stack, "llama.cpp-rocm-2025-rocwmma");
+  o.source_date = "2026-02";
+  EXPECT_EQ(query_of(o).stack, "llama.cpp-rocm") << "that generation has no such build";
+  o.notes = "hipBLASLt off";
+  EXPECT_EQ(query_of(o).stack, "llama.cpp-rocm-rocblas");
 }
 
 }  // namespace

@@ -4,9 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <fstream>
 
 #include "base/csv.h"
 #include "calibration/baselines.h"
+#include "calibration/outliers.h"
+#include "calibration/requirement.h"
 #include "report/validation_report.h"
 #include "tests/unit/expect_parts.h"
 
@@ -156,6 +159,85 @@ TEST(ValidationReport, Json) {
         "\"tg_tps\"", "\"median_ape\"", "\"p90_ape\"", "\"mape\"", "\"median_bias\"", "\"coverage80\"",
         "\"bandwidth_over_size\"", "\"constant_efficiency\"", "\"per_quant_efficiency\"", "\"quant\": \"Q4_K_M\""})
     EXPECT_NE(json.find(part), std::string::npos) << part << "\n" << json;
+}
+
+TEST(Requirement, HoldsOrSaysWhichRows) {
+  const Validation v = validated();
+  EXPECT_TRUE(missed("tg_tps rows >= 2", v).empty());
+  EXPECT_TRUE(missed("tg_tps median <= 1000 %", v).empty());
+  EXPECT_TRUE(missed("tg_tps median <= 10", v).empty()) << "a fraction without the sign";
+  EXPECT_TRUE(missed("tg_tps[quant=Q4_K_M] bias >= -100 %", v).empty());
+  EXPECT_THROW(missed("tg_tps median", v), UsageError);
+  EXPECT_THROW(missed("tg_tps meidan <= 5 %", v), UsageError);
+  EXPECT_THROW(missed("tg median <= 5 %", v), UsageError);
+  EXPECT_THROW(missed("tg_tps[colour=blue] median <= 5 %", v), UsageError);
+  EXPECT_THROW(missed("tg_tps median < 5 %", v), UsageError);
+  EXPECT_THROW(missed("tg_tps median <= five", v), UsageError);
+}
+
+TEST(Requirement, Fails) {
+  const Validation v = validated();
+  const auto shortfalls = missed("tg_tps[stack=llama.cpp-cuda] rows >= 3", v);
+  ASSERT_EQ(shortfalls.size(), 1U);
+  EXPECT_EQ(shortfalls[0].what, "tg_tps[stack=llama.cpp-cuda] rows >= 3: 2 of 2 rows");
+  ASSERT_EQ(shortfalls[0].rows.size(), 2U);
+  EXPECT_EQ(missed("pp_tps[quant=F16] median <= 5 %", v).front().what, "pp_tps[quant=F16] median <= 5 %: no row");
+}
+
+std::string prediction_file(const Validation& v, double factor) {
+  const std::string file = testing::TempDir() + "/silicast_predictions_" + std::to_string(factor) + ".csv";
+  Validation other = v;
+  for (ValidatedRow& row : other.rows)
+    if (row.prediction) row.prediction->value = row.observation.value * factor;
+  std::ofstream(file) << predictions_csv(other);
+  return file;
+}
+
+TEST(Requirement, NoWorseThanAnEarlierState) {
+  const Validation v = validated();
+  EXPECT_TRUE(regressions(prediction_file(v, 100), v).empty()) << "a hundred times too fast was worse";
+  const auto worse = regressions(prediction_file(v, 1), v);
+  ASSERT_FALSE(worse.empty()) << "no prediction is as good as the measurement itself";
+  EXPECT_NE(worse[0].what.find(", was 0 %"), std::string::npos) << worse[0].what;
+  ASSERT_FALSE(worse[0].rows.empty());
+  EXPECT_TRUE(worse[0].rows[0].before.has_value());
+}
+
+TEST(Requirement, RowsThatAreNotPredictedAnyMore) {
+  const Validation v = validated();
+  const std::string file = prediction_file(v, 100);
+  std::string unknown = rows;
+  unknown.replace(unknown.find("NVIDIA RTX 4090"), std::string("NVIDIA RTX 4090").size(), "Abacus");
+  const auto lost = regressions(file, validate(parse_observations(header + unknown, "m.csv"), database(), {}));
+  ASSERT_EQ(lost.size(), 1U);
+  EXPECT_EQ(lost[0].what, "1 rows are not predicted any more");
+  EXPECT_EQ(lost[0].rows[0].id, "a");
+}
+
+TEST(Outliers, NamedByWhatTheyLookLike) {
+  std::vector<FitRow> fit_rows;
+  CrossValidation run;
+  const auto add = [&](const std::string& source, Metric metric, double measured) {
+    FitRow row{.id = source, .source = source, .model = "m"};
+    row.scope = {"d", "a", "s"};
+    row.metric = metric;
+    row.measured = measured;
+    fit_rows.push_back(row);
+  };
+  add("good", Metric::decode_rate, 95);
+  add("slow", Metric::decode_rate, 20);
+  add("slow", Metric::prefill_rate, 30);
+  add("old build", Metric::decode_rate, 101);
+  add("old build", Metric::prefill_rate, 40);
+  for (const FitRow& row : fit_rows) run.rows.push_back({.row = &row, .predicted = 100});
+  const auto outliers = outliers_of(run, 10);
+  ASSERT_EQ(outliers.size(), 2U);
+  EXPECT_EQ(outliers[0].source, "slow");
+  EXPECT_TRUE(outliers[0].suspicion.starts_with("both phases slow")) << outliers[0].suspicion;
+  EXPECT_EQ(outliers[1].source, "old build");
+  EXPECT_TRUE(outliers[1].suspicion.starts_with("prefill alone slow")) << outliers[1].suspicion;
+  EXPECT_DOUBLE_EQ(outliers[1].prefill_ratio, 0.4);
+  EXPECT_EQ(outliers_of(run, 1).size(), 1U);
 }
 
 }  // namespace
