@@ -21,7 +21,6 @@ endforeach()
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/silicastConfig.cmake.in
   ${PROJECT_BINARY_DIR}/silicastConfig.cmake INSTALL_DESTINATION ${package_dir})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/silicastConfigVersion.cmake COMPATIBILITY SameMinorVersion)
-install(FILES ${PROJECT_SOURCE_DIR}/cmake/FindPcre2.cmake DESTINATION ${package_dir})
 install(FILES ${PROJECT_BINARY_DIR}/silicastConfig.cmake ${PROJECT_BINARY_DIR}/silicastConfigVersion.cmake
-  ${PROJECT_SOURCE_DIR}/cmake/Findhwloc.cmake
+  ${PROJECT_SOURCE_DIR}/cmake/FindPcre2.cmake ${PROJECT_SOURCE_DIR}/cmake/Findhwloc.cmake
   DESTINATION ${package_dir})

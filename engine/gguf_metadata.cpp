@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "engine/parameters.h"
 #include "engine/tokenizer_vocabulary.h"
 
@@ -31,6 +32,7 @@ class Metadata {
     write_feed_forward();
     write_windows();
     write_numbers();
+    write_what_families_require();
   }
 
  private:
@@ -59,7 +61,9 @@ class Metadata {
     const bool local = a.window > 0 && a_.gguf_architecture == "gemma4";
     count(local ? "attention.key_length_swa" : "attention.key_length", a.key_dim);
     count(local ? "attention.value_length_swa" : "attention.value_length", a.value_dim);
-    count(local ? "rope.dimension_count_swa" : "rope.dimension_count", a.key_dim);
+    // Qwen's hybrids rotate a quarter of a head.
+    const bool quarter = a_.gguf_architecture == "qwen3next" || a_.gguf_architecture.starts_with("qwen35");
+    count(local ? "rope.dimension_count_swa" : "rope.dimension_count", quarter ? a.key_dim / 4 : a.key_dim);
     if (a.window > 0) count("attention.sliding_window", a.window);
   }
   void write(const LatentAttention& a) {
@@ -182,11 +186,35 @@ class Metadata {
     if (p.logit_softcap > 0) number("final_logit_softcapping", static_cast<double>(p.logit_softcap));
   }
 
+  // Keys without which llama.cpp does not load the family.
+  void write_what_families_require() {
+    const std::string& family = a_.gguf_architecture;
+    if (family == "granite" || family == "granitemoe" || family == "cohere2moe" || family == "muse-glimmer")
+      for (const char* key : {"logit_scale", "residual_scale", "embedding_scale"}) number(key, 1);
+    if (family == "gemma4") count("embedding_length_per_layer_input", 0);
+    if (family == "llama4") count("interleave_moe_layer_step", expert_period());
+    if (family == "qwen35" || family == "qwen35moe")
+      writer_.add(prefix_ + "rope.dimension_sections", std::vector<std::int32_t>{11, 11, 10, 0});
+  }
+
+  // Every so many layers have experts.
+  [[nodiscard]] std::int64_t expert_period() const {
+    for (std::size_t i = 0; i < a_.layers.size(); ++i)
+      if (std::holds_alternative<ExpertFeedForward>(a_.layer(i).feed_forward)) return static_cast<std::int64_t>(i) + 1;
+    return 1;
+  }
+
   GgufWriter& writer_;
   const Architecture& a_;
   std::string prefix_;
   std::vector<std::string> seen_;
 };
+
+// llama.cpp looks for certain tokens in models whose name has "phi-3" in it, and fails where they are missing.
+std::string name_of(const Architecture& architecture) {
+  const std::string id = canonical_name(architecture.name);
+  return id.find("phi-3") != std::string::npos ? "random weights" : architecture.name + " (random weights)";
+}
 
 void write_tokenizer(GgufWriter& writer, std::int64_t size) {
   const SyntheticVocabulary vocabulary = synthetic_vocabulary(size);
@@ -207,7 +235,7 @@ void write_metadata(GgufWriter& writer, const Workload& workload) {
   constexpr std::uint32_t quantization_version = 2;  // GGML_QNT_VERSION
   writer.add("general.architecture", workload.architecture.gguf_architecture);
   writer.add("general.type", "model");
-  writer.add("general.name", workload.architecture.name + " (random weights)");
+  writer.add("general.name", name_of(workload.architecture));
   writer.add("general.quantization_version", quantization_version);
   if (const auto number = gguf_file_type(workload.quantization)) writer.add("general.file_type", u32(*number));
   Metadata(writer, workload.architecture).write();

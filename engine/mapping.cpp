@@ -22,6 +22,13 @@ namespace silicast::engine {
 
 namespace {
 
+// Every page of the file at once rather than one by one when it is first read.
+#ifdef MAP_POPULATE
+constexpr int file_flags = MAP_SHARED | MAP_FIXED | MAP_POPULATE;
+#else
+constexpr int file_flags = MAP_SHARED | MAP_FIXED;
+#endif
+
 std::size_t whole_pages(std::size_t bytes) {
   const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   return (bytes + page - 1) / page * page;
@@ -77,8 +84,7 @@ Mapping Mapping::of_file(const std::filesystem::path& path) {
   const auto size = static_cast<std::size_t>(facts.st_size);
   const std::size_t mapped = whole_pages(size);
   std::byte* at = reserve(mapped);
-  const bool done =
-      at != nullptr && mmap(at, size, PROT_READ, MAP_SHARED | MAP_FIXED, file, 0) != static_cast<void*>(MAP_FAILED);
+  const bool done = at != nullptr && mmap(at, size, PROT_READ, file_flags, file, 0) != static_cast<void*>(MAP_FAILED);
   close(file);
   if (!done) fail(path, "cannot be mapped");
   return {at, size, mapped + page()};
