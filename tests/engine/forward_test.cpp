@@ -58,7 +58,7 @@ TEST_P(EveryModel, AgreesWithDoublePrecision) {
   const auto model = small_engine_model(GetParam(), "F32");
   const auto tokens = some_tokens(token_count);
   Session session(model, {.threads = 1, .context = 64, .ubatch = 10});
-  EXPECT_LT(worst_error(session.prefill_all(tokens), Reference(*model).run(tokens)), 2e-4);
+  EXPECT_LT(worst_error(session.prefill_all(tokens), Reference(*model).run(tokens)), 5e-4);
 }
 
 // Activations in 8 bits: a quantum is 1/127 of a block's largest value, an error of 1/127/sqrt(12) of it, or some 0.6 %
@@ -83,9 +83,9 @@ TEST_P(EveryModel, MicroBatchesAreTokenByToken) {
   }
   for (const std::int64_t ubatch : {5, 9, 24}) {
     Session session(model, {.threads = 1, .context = 64, .ubatch = ubatch});
-    EXPECT_LT(worst_error(session.prefill_all(tokens), one_by_one), 2e-4) << ubatch;
+    EXPECT_LT(worst_error(session.prefill_all(tokens), one_by_one), 5e-4) << ubatch;
     session.reset();
-    EXPECT_LT(relative_error(session.prefill(tokens).data(), one_by_one.back()), 2e-4) << ubatch;
+    EXPECT_LT(relative_error(session.prefill(tokens).data(), one_by_one.back()), 5e-4) << ubatch;
   }
 }
 
