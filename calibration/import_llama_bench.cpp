@@ -15,19 +15,21 @@ namespace {
 
 bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
-// The stack of "CUDA", "Metal,BLAS", "MTL,BLAS", "Vulkan,RPC", "CPU". The list holds what was compiled in, the
-// accelerator first; `devices` ("CUDA0/CUDA1") tells which of two was used.
+// The stack of "CUDA", "Metal,BLAS", "MTL,BLAS", "Vulkan,RPC", "CPU", and of `silicast bench model`. The list holds
+// what was compiled in, the accelerator first; `devices` ("CUDA0/CUDA1") tells which of two was used.
 std::string backend_of(const std::string& backends, const std::string& devices) {
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 10> stacks{{{"cuda", "llama.cpp-cuda"},
-                                                                                  {"rocm", "llama.cpp-rocm"},
-                                                                                  {"hip", "llama.cpp-rocm"},
-                                                                                  {"metal", "llama.cpp-metal"},
-                                                                                  {"mtl", "llama.cpp-metal"},
-                                                                                  {"vulkan", "llama.cpp-vulkan"},
-                                                                                  {"sycl", "llama.cpp-sycl"},
-                                                                                  {"opencl", "llama.cpp-opencl"},
-                                                                                  {"musa", "llama.cpp-musa"},
-                                                                                  {"cann", "llama.cpp-cann"}}};
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 11> stacks{
+      {{"cuda", "llama.cpp-cuda"},
+       {"silicast-engine", "silicast-engine"},
+       {"rocm", "llama.cpp-rocm"},
+       {"hip", "llama.cpp-rocm"},
+       {"metal", "llama.cpp-metal"},
+       {"mtl", "llama.cpp-metal"},
+       {"vulkan", "llama.cpp-vulkan"},
+       {"sycl", "llama.cpp-sycl"},
+       {"opencl", "llama.cpp-opencl"},
+       {"musa", "llama.cpp-musa"},
+       {"cann", "llama.cpp-cann"}}};
   const std::string chosen = devices.empty() || devices == "auto" ? backends : devices;
   const std::string all = lower(chosen);
   std::string best;
@@ -235,7 +237,7 @@ void take_run(const Record& record, ImportContext& context) {
   if (is_set(record.text("embeddings"))) throw RecordError{"an embedding run", ""};
   row.backend = backend_of(record.text("backends"), record.text("devices"));
   if (!context.stated.backend.empty()) row.backend = context.stated.backend;
-  const bool cpu = row.backend == "llama.cpp-cpu";
+  const bool cpu = row.backend == "llama.cpp-cpu" || row.backend == "silicast-engine";
   set_value(row, record);
   set_test(row, record);
   set_model(row, record, context);

@@ -121,6 +121,7 @@ void add_bench(CLI::App& app, Action& action) {
   bench.require_subcommand(1);
   add_bench_limits(bench, action);
   add_bench_kernels(bench, action);
+  add_bench_model(bench, action);
 }
 
 }  // namespace silicast::cli

@@ -36,8 +36,10 @@ void add_bench(CLI::App& app, Action& action);
 void add_bench_limits(CLI::App& bench, Action& action);
 void add_bench_kernels(CLI::App& bench, Action& action);
 void add_engine(CLI::App& app, Action& action);
+void add_bench_model(CLI::App& bench, Action& action);
 // Of `silicast calibrate`.
 void add_fit(CLI::App& calibrate, Action& action);
+void add_host(CLI::App& calibrate, Action& action);
 
 enum class Format { text, json, csv, md, yaml };
 // --format, one of those named; the first is the default.

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/topology.h"
 
+#if !defined(SILICAST_WITHOUT_HWLOC)  // cross-compiled kernel tests
 #include <hwloc.h>
+#endif
 
 #include <algorithm>
 #include <map>
@@ -12,6 +14,8 @@
 namespace silicast::engine {
 
 namespace {
+
+#if !defined(SILICAST_WITHOUT_HWLOC)
 
 struct Destroy {
   void operator()(hwloc_topology* topology) const { hwloc_topology_destroy(topology); }
@@ -65,8 +69,7 @@ int count_of(hwloc_topology* handle, hwloc_obj_type_t type) {
   return std::max(1, hwloc_get_nbobjs_by_type(handle, type));
 }
 
-Topology read() {
-  Topology result;
+void read_from_system(Topology& result) {
   hwloc_topology* raw = nullptr;
   if (hwloc_topology_init(&raw) == 0) {
     const Handle handle(raw);
@@ -84,6 +87,17 @@ Topology read() {
       result.machine_name = info_of(root, "DMIProductName");
     }
   }
+}
+
+#else
+
+void read_from_system(Topology& /*result*/) {}
+
+#endif
+
+Topology read() {
+  Topology result;
+  read_from_system(result);
   if (result.processors.empty()) {
     const int count = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
     for (int i = 0; i < count; ++i) result.processors.push_back(i);

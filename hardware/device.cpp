@@ -144,6 +144,7 @@ Memory read_memory(const Section& section) {
   section.ignore("channels");
   memory.bandwidth = section.quantity<BytesPerSecond>("bandwidth");
   memory.achievable_bandwidth = memory.bandwidth * section.share("achievable_share", usual_achievable_share);
+  memory.core_bandwidth = section.optional_quantity<BytesPerSecond>("core_bandwidth");
   if (const auto measured = section.optional_quantity<BytesPerSecond>("achievable_bandwidth")) {
     if (*measured > memory.bandwidth) section.fail("achievable_bandwidth", "must not exceed the peak bandwidth");
     memory.achievable_bandwidth = *measured;

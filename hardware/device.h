@@ -70,8 +70,9 @@ struct Memory {
   std::string type;
   BytesPerSecond bandwidth;             // peak
   BytesPerSecond achievable_bandwidth;  // the best a streaming kernel reaches: measured, or the family's share of peak
-  std::optional<BytesPerSecond> cpu_bandwidth;  // what the CPU cores of a unified machine can draw
-  std::vector<Bytes> capacities;                // the options, ascending
+  std::optional<BytesPerSecond> core_bandwidth;  // the most that one core of a CPU draws; absent: all of it
+  std::optional<BytesPerSecond> cpu_bandwidth;   // what the CPU cores of a unified machine can draw
+  std::vector<Bytes> capacities;                 // the options, ascending
   std::vector<GpuLimit> gpu_limits;
 };
 

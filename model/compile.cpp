@@ -129,6 +129,9 @@ Executor make_executor(const Query& query, const Device& device, const Stack& st
     if (device.cpu_sockets > 1) executor.dram_bandwidth *= stack.numa_share;
     if (query.threads)
       executor.processor.cores = static_cast<int>(std::min<std::int64_t>(*query.threads, executor.processor.cores));
+    if (device.memory.core_bandwidth)
+      executor.dram_bandwidth = std::min(*device.memory.core_bandwidth * static_cast<double>(executor.processor.cores),
+                                         executor.dram_bandwidth);
   }
   executor.stack = &stack;
   executor.key_type = cache_type(query.key_type, types);

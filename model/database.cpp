@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/database.h"
 
+#include <cstdlib>
+
 #include "base/document.h"
 
 namespace silicast {
@@ -33,7 +35,32 @@ ResidualScale read_residual_scale(const std::filesystem::path& file) {
   return scale;
 }
 
+// A device of the user's, as the file that it stands in; else the name.
+std::string own_device(std::string_view name) {
+  std::string text(name);
+  if (text.find_first_of("./\\") != std::string::npos) return text;
+  const auto folder = user_folder();
+  if (folder.empty()) return text;
+  const auto file = folder / "devices" / (text + ".yaml");
+  return std::filesystem::exists(file) ? file.string() : text;
+}
+
 }  // namespace
+
+std::filesystem::path user_folder() {
+  const auto variable = [](const char* name) -> std::filesystem::path {
+    const char* value = std::getenv(name);
+    return value == nullptr ? "" : value;
+  };
+  if (const auto data = variable("XDG_DATA_HOME"); data.is_absolute()) return data / "silicast";
+  const auto home = variable("HOME");
+  if (home.empty()) return {};
+#ifdef __APPLE__
+  return home / "Library" / "Application Support" / "silicast";
+#else
+  return home / ".local" / "share" / "silicast";
+#endif
+}
 
 Database::Database(std::filesystem::path folder)
     : folder_(checked(std::move(folder))),
@@ -57,8 +84,9 @@ std::shared_ptr<const T> Database::cached(Cache<T>& cache, std::string_view name
 
 std::shared_ptr<const Device> Database::device(std::string_view name,
                                                const std::vector<FieldOverride>& overrides) const {
-  if (overrides.empty()) return cached(device_cache_, name, [&] { return read_device(devices_.find_or_read(name)); });
-  Entry entry = devices_.find_or_read(name);
+  if (overrides.empty())
+    return cached(device_cache_, name, [&] { return read_device(devices_.find_or_read(own_device(name))); });
+  Entry entry = devices_.find_or_read(own_device(name));
   for (const auto& [path, value] : overrides)
     set_path(entry.figures, path, value, Mark{std::make_shared<const std::string>("--set " + path + "=" + value)});
   return std::make_shared<const Device>(read_device(entry));
@@ -71,7 +99,8 @@ std::shared_ptr<const Stack> Database::stack(std::string_view name) const {
 std::shared_ptr<const Profile> Database::profile(std::string_view family) const {
   const std::lock_guard lock(mutex_);
   if (const auto at = profile_cache_.find(family); at != profile_cache_.end()) return at->second;
-  const auto file = folder_ / "profiles" / (std::string(family) + ".yaml");
+  auto file = folder_ / "profiles" / (std::string(family) + ".yaml");
+  if (!std::filesystem::exists(file)) file = user_folder() / "profiles" / (std::string(family) + ".yaml");
   const auto read = std::filesystem::exists(file) ? std::make_shared<const Profile>(read_profile(file)) : nullptr;
   return profile_cache_.emplace(std::string(family), read).first->second;
 }

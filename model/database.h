@@ -29,12 +29,18 @@ struct FieldOverride {
   std::string value;
 };
 
+// What the user has beside the data folder: devices/ and profiles/, as `silicast calibrate host` writes them. silicast/
+// in $XDG_DATA_HOME, else in ~/.local/share (macOS: ~/Library/Application Support). Empty where neither variable is
+// set.
+std::filesystem::path user_folder();
+
 class Database {
  public:
   // Throws InputError when the folder is not a data folder.
   explicit Database(std::filesystem::path folder);
 
-  // Names, aliases or paths of YAML files. Throw InputError with suggestions.
+  // Names, aliases or paths of YAML files; devices of the user's own folder by their id. Throw InputError with
+  // suggestions.
   [[nodiscard]] std::shared_ptr<const Device> device(std::string_view name,
                                                      const std::vector<FieldOverride>& overrides = {}) const;
   [[nodiscard]] std::shared_ptr<const Stack> stack(std::string_view name) const;
@@ -43,7 +49,7 @@ class Database {
   // A catalogue name or a model YAML.
   [[nodiscard]] std::shared_ptr<const Architecture> architecture(std::string_view name) const;
 
-  // Of a family of stacks; null: nothing was fitted.
+  // Of a family of stacks, in the data folder, else in the user's; null: nothing was fitted.
   [[nodiscard]] std::shared_ptr<const Profile> profile(std::string_view family) const;
   // What that profile says of a device; null: nothing was fitted.
   [[nodiscard]] std::shared_ptr<const Corrections> corrections(std::string_view family, const Scope& scope) const;

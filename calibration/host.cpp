@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "calibration/host.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <functional>
+#include <map>
+#include <optional>
+
+#include "base/text.h"
+
+namespace silicast {
+
+namespace {
+
+constexpr const char* stack_name = "silicast-engine";
+// Whose ffn_up is of the type: the model's shapes are those that the kernels are measured at.
+constexpr const char* kernel_model = "tinyllama-1.1b";
+constexpr std::array<std::pair<std::string_view, std::string_view>, 5> scheme_of_type{
+    {{"Q3_K", "Q3_K_M"}, {"Q4_K", "Q4_K_M"}, {"Q5_K", "Q5_K_M"}, {"MXFP4", "MXFP4_MOE"}, {"IQ3_S", "IQ3_S"}}};
+
+constexpr double farthest_log = 3;  // of a factor; as the fit of all machines has it
+
+Query query_of(const std::string& device_file, const std::string& model, const std::string& quant, int threads) {
+  Query query;
+  query.model = model;
+  query.quant = quant;
+  query.device = device_file;
+  query.stack = stack_name;
+  query.threads = threads;
+  query.calibrated = false;
+  return query;
+}
+
+std::string scheme_for(std::string_view type) {
+  for (const auto& [name, scheme] : scheme_of_type)
+    if (name == type) return std::string(scheme);
+  return std::string(type);
+}
+
+// The logarithm x in [-3, 3] at which f, which does not decrease, is nearest to zero.
+double root(const std::function<double(double)>& f) {
+  double low = -farthest_log;
+  double high = farthest_log;
+  for (int i = 0; i < 60; ++i) {
+    const double middle = (low + high) / 2;
+    (f(middle) < 0 ? low : high) = middle;
+  }
+  return (low + high) / 2;
+}
+
+// The least of a function that has one minimum in the interval (golden section).
+double least(double low, double high, const std::function<double(double)>& f) {
+  constexpr double golden = 0.6180339887498949;
+  for (int i = 0; i < 40; ++i) {
+    const double a = high - golden * (high - low);
+    const double b = low + golden * (high - low);
+    if (f(a) < f(b))
+      high = b;
+    else
+      low = a;
+  }
+  return (low + high) / 2;
+}
+
+double median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  std::sort(values.begin(), values.end());
+  const std::size_t n = values.size();
+  return n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+// The work of one kernel by itself: of the model's products of that type the one of that size, without its launch.
+class KernelWork {
+ public:
+  KernelWork(const Database& database, std::string device_file)
+      : database_(database), device_file_(std::move(device_file)) {}
+
+  std::optional<OpWork> of(const HostKernel& kernel) {
+    const Compiled* compiled = compiled_for(kernel);
+    if (compiled == nullptr) return std::nullopt;
+    const StepEvaluator& evaluator = *compiled->evaluator.single();
+    const StepShape shape{.batch = 1, .new_tokens = static_cast<double>(kernel.batch), .depth = 0, .outputs = 1};
+    const auto costs = evaluator.per_op(shape);
+    const auto works = evaluator.work(shape);
+    std::optional<OpWork> found;
+    for (std::size_t i = 0; i < works.size(); ++i) {
+      const Op& op = *costs[i].op;
+      if (works[i].type != kernel.type || op.name.find("ffn") == std::string_view::npos) continue;
+      if (op.name.find("down") != std::string_view::npos) continue;
+      found = works[i];
+      break;
+    }
+    if (!found) return std::nullopt;
+    found->layers = 1;
+    found->launch = 0;
+    return found;
+  }
+
+ private:
+  const Compiled* compiled_for(const HostKernel& kernel) {
+    const std::string key = kernel.type + "/" + std::to_string(kernel.threads);
+    if (const auto at = compiled_.find(key); at != compiled_.end()) return at->second ? &*at->second : nullptr;
+    std::optional<Compiled> made;
+    try {
+      made = compile(query_of(device_file_, kernel_model, scheme_for(kernel.type), kernel.threads), database_);
+    } catch (const Error&) {
+      made = std::nullopt;  // a type without a scheme of its own, such as F32
+    }
+    auto& kept = compiled_[key] = std::move(made);
+    return kept ? &*kept : nullptr;
+  }
+
+  const Database& database_;
+  std::string device_file_;
+  std::map<std::string, std::optional<Compiled>> compiled_;
+};
+
+double seconds_of(OpWork work, const Corrections& corrections) {
+  work.apply(corrections.of(work.corrected_by_kernel ? work.kernel : "", work.type));
+  return work.seconds();
+}
+
+}  // namespace
+
+std::string device_yaml(const HostMachine& m, const std::string& date) {
+  const auto bytes = [](Bytes b) { return exact(b / 1_MiB) + " MiB"; };
+  const auto rate = [](BytesPerSecond r) { return exact(r.value()) + " B/s"; };
+  std::string text = "# Written by `silicast calibrate host`.\n";
+  text += "name: \"" + m.name + " (this machine)\"\nid: " + m.id + "\nclass: cpu\ndefault_stack: " + stack_name + "\n";
+  text += "memory:\n  type: unknown\n  bandwidth: " + rate(m.read) + "\n  achievable_bandwidth: " + rate(m.read) + "\n";
+  text += "  core_bandwidth: " + rate(m.read_one_core) + "\n  capacity: [" + bytes(m.memory) + "]\n";
+  text += "cpu:\n  architecture: " + m.id + "\n  cores: " + std::to_string(m.cores) +
+          "\n  clock: " + exact(m.clock.value() / 1e6) + " MHz\n  instruction_sets: [" +
+          join(m.instruction_sets, ", ") + "]\n  vector_width: " + std::to_string(m.vector_bits) +
+          " bit\n  fma_units: " + std::to_string(m.fma_units) + "\n";
+  if (m.l2 > Bytes(0)) text += "  l2: {capacity: " + bytes(m.l2) + "}\n";
+  if (m.l3 > Bytes(0)) text += "  l3: {capacity: " + bytes(m.l3) + "}\n";
+  text += "sources:\n  all: \"measured on the machine itself by silicast calibrate host, " + date + "\"\n";
+  return text;
+}
+
+std::string HostRun::shape() const {
+  std::string text = prompt > 0 ? "pp" + std::to_string(prompt) : "tg" + std::to_string(gen);
+  if (batch > 1) text += " x" + std::to_string(batch);
+  if (depth > 0) text += " @ d" + std::to_string(depth);
+  return text;
+}
+
+HostFit::HostFit(const Database& database, std::string device_file)
+    : database_(database), device_file_(std::move(device_file)) {
+  const Compiled compiled = compile(query_of(device_file_, kernel_model, "Q4_0", 1), database_);
+  scope_ = compiled.scope;
+  family_ = compiled.stack->family;
+}
+
+FitRow HostFit::row_of(const HostRun& run) const {
+  Query query = query_of(device_file_, run.model, run.quant, run.threads);
+  query.depth = run.depth;
+  query.concurrency = run.batch;
+  query.prompt = std::max<std::int64_t>(run.prompt, 1);
+  query.gen = std::max<std::int64_t>(run.gen, 1);
+  // What decoding starts from is the depth: a prompt would stand before it.
+  if (run.prompt == 0) query.prompt = 0;
+  const Compiled compiled = compile(query, database_);
+  const StepEvaluator& evaluator = *compiled.evaluator.single();
+  constexpr std::int64_t most = 8;
+  const auto steps = run.prompt > 0 ? prefill_steps(compiled.query, compiled.machine.device.ubatch, most)
+                                    : decode_steps(compiled.query, most);
+  FitRow row;
+  row.model = run.model;
+  row.quant = run.quant;
+  row.scope = scope_;
+  row.metric = run.prompt > 0 ? Metric::prefill_rate : Metric::decode_rate;
+  row.measured = run.tokens_per_second;
+  row.tokens = run.prompt > 0 ? static_cast<double>(run.prompt) : static_cast<double>(run.batch);
+  for (const RepeatedStep& step : steps) {
+    row.step_seconds += step.times * evaluator.step_overhead().value();
+    for (OpWork work : evaluator.work(step.shape)) {
+      work.layers *= step.times;
+      row.work.push_back(work);
+    }
+  }
+  return row;
+}
+
+void HostFit::fit(const std::vector<HostKernel>& kernels, const std::vector<HostRun>& runs) {
+  corrections_ = {};
+  fit_unpack(kernels);
+  fit_matrix(kernels);
+  fit_runs(runs);
+}
+
+void HostFit::fit_unpack(const std::vector<HostKernel>& kernels) {
+  KernelWork work(database_, device_file_);
+  std::map<std::string, std::vector<double>> logs;
+  for (const HostKernel& kernel : kernels) {
+    if (kernel.batch != 1) continue;
+    const auto op = work.of(kernel);
+    if (!op || op->dequant <= 0) continue;
+    logs[kernel.type].push_back(root([&](double x) {
+      Corrections trial;
+      trial.unpack_of_type[kernel.type] = std::exp(x);
+      return seconds_of(*op, trial) - kernel.time.value();
+    }));
+  }
+  for (const auto& [type, values] : logs) corrections_.unpack_of_type[type] = std::exp(median(values));
+  // Few rows: one factor for all types, on what unpacking leaves.
+  std::map<std::string, std::vector<double>> rates;
+  for (const HostKernel& kernel : kernels) {
+    if (kernel.batch < 2 || kernel.batch > 8) continue;
+    const auto op = work.of(kernel);
+    if (!op || !op->corrected_by_kernel) continue;
+    rates[std::string(op->kernel)].push_back(root([&](double x) {
+      Corrections trial = corrections_;
+      trial.kernel[std::string(op->kernel)] = std::exp(-x);
+      return seconds_of(*op, trial) - kernel.time.value();
+    }));
+  }
+  for (const auto& [name, values] : rates) corrections_.kernel[name] = std::exp(-median(values));
+}
+
+void HostFit::fit_matrix(const std::vector<HostKernel>& kernels) {
+  KernelWork work(database_, device_file_);
+  std::map<std::string, std::vector<double>> logs;
+  for (const HostKernel& kernel : kernels) {
+    if (kernel.batch <= 8) continue;
+    const auto op = work.of(kernel);
+    if (!op || op->matrix <= 0) continue;
+    logs[kernel.type].push_back(root([&](double x) {
+      Corrections trial = corrections_;
+      trial.matrix_of_type[kernel.type] = std::exp(-x);
+      return seconds_of(*op, trial) - kernel.time.value();
+    }));
+  }
+  for (const auto& [type, values] : logs) corrections_.matrix_of_type[type] = std::exp(-median(values));
+}
+
+// What no kernel was measured for, one after the other until nothing moves: launches, the step, attention.
+void HostFit::fit_runs(const std::vector<HostRun>& runs) {
+  std::vector<FitRow> rows;
+  rows.reserve(runs.size());
+  for (const HostRun& run : runs) rows.push_back(row_of(run));
+  const auto error = [&] {
+    double sum = 0;
+    for (const FitRow& row : rows) {
+      const double log = std::log(row.measured * row.cost(corrections_).seconds.value() / row.tokens);
+      sum += std::abs(log);
+    }
+    return sum;
+  };
+  std::vector<double*> unknown{&corrections_.launch, &corrections_.step};
+  for (const FitRow& row : rows)
+    for (const OpWork& op : row.work)
+      if (op.corrected_by_kernel && op.type.empty()) {
+        const auto [at, fresh] = corrections_.kernel.emplace(std::string(op.kernel), 1.0);
+        if (fresh) unknown.push_back(&at->second);
+      }
+  if (rows.empty()) return;
+  constexpr int sweeps = 6;
+  // A pull towards one, so that what the runs do not tell stays where the description put it.
+  constexpr double pull = 0.01;
+  for (int sweep = 0; sweep < sweeps; ++sweep)
+    for (double* value : unknown)
+      *value = std::exp(least(-farthest_log, farthest_log, [&](double x) {
+        *value = std::exp(x);
+        return error() + pull * std::abs(x);
+      }));
+}
+
+double HostFit::predicted(const HostRun& run) const {
+  const FitRow row = row_of(run);
+  return row.tokens / row.cost(corrections_).seconds.value();
+}
+
+Profile HostFit::profile(const std::vector<HostRun>& held_out, std::size_t rows, const std::string& date) const {
+  Profile profile;
+  profile.family = family_;
+  profile.date = date;
+  constexpr double kernel_sd = 0.03;  // what a kernel's repeats spread
+  const auto put = [&](const std::string& name, double factor) {
+    profile.parameters[name] = {.log = std::log(factor), .sd = kernel_sd};
+  };
+  put(parameter_name("launch", "device", scope_.device), corrections_.launch);
+  put("step/stack", corrections_.step);
+  for (const auto& [type, factor] : corrections_.unpack_of_type) put(parameter_name("unpack", "type", type), factor);
+  for (const auto& [type, factor] : corrections_.matrix_of_type) put(parameter_name("matrix", "type", type), factor);
+  for (const auto& [name, factor] : corrections_.kernel) put(parameter_name("kernel", "name", name), factor);
+  std::array<std::vector<double>, 2> errors;
+  for (const HostRun& run : held_out)
+    errors[run.prompt > 0 ? 1 : 0].push_back(std::abs(std::log(run.tokens_per_second / predicted(run))));
+  constexpr double of_median = 1.4826;  // standard deviation over median absolute deviation of a normal distribution
+  constexpr double at_least = 0.02;
+  profile.residual.fill({.decode = std::max(at_least, of_median * median(errors[0])),
+                         .prefill = std::max(at_least, of_median * median(errors[1]))});
+  profile.decode_rows = profile.prefill_rows = 0;
+  for (const HostRun& run : held_out) ++(run.prompt > 0 ? profile.prefill_rows : profile.decode_rows);
+  profile.measurements[scope_.device][scope_.stack] = static_cast<std::int64_t>(rows);
+  profile.architectures[scope_.architecture] = static_cast<std::int64_t>(rows);
+  return profile;
+}
+
+}  // namespace silicast
