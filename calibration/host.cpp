@@ -117,6 +117,12 @@ class KernelWork {
   std::map<std::string, std::optional<Compiled>> compiled_;
 };
 
+std::string vendor_of(const std::string& processor) {
+  for (const char* vendor : {"Intel", "AMD", "Apple", "Ampere", "Qualcomm", "NVIDIA"})
+    if (processor.find(vendor) != std::string::npos) return vendor;
+  return "unknown";
+}
+
 double seconds_of(OpWork work, const Corrections& corrections) {
   work.apply(corrections.of(work.corrected_by_kernel ? work.kernel : "", work.type));
   return work.seconds();
@@ -128,7 +134,8 @@ std::string device_yaml(const HostMachine& m, const std::string& date) {
   const auto bytes = [](Bytes b) { return exact(b / 1_MiB) + " MiB"; };
   const auto rate = [](BytesPerSecond r) { return exact(r.value()) + " B/s"; };
   std::string text = "# Written by `silicast calibrate host`.\n";
-  text += "name: \"" + m.name + " (this machine)\"\nid: " + m.id + "\nclass: cpu\ndefault_stack: " + stack_name + "\n";
+  text += "name: \"" + m.name + " (this machine)\"\nid: " + m.id + "\nclass: cpu\nvendor: " + vendor_of(m.name) +
+          "\nreleased: " + date.substr(0, 7) + "\ndefault_stack: " + stack_name + "\n";
   text += "memory:\n  type: unknown\n  bandwidth: " + rate(m.read) + "\n  achievable_bandwidth: " + rate(m.read) + "\n";
   text += "  core_bandwidth: " + rate(m.read_one_core) + "\n  capacity: [" + bytes(m.memory) + "]\n";
   text += "cpu:\n  architecture: " + m.id + "\n  cores: " + std::to_string(m.cores) +
@@ -296,6 +303,7 @@ Profile HostFit::profile(const std::vector<HostRun>& held_out, std::size_t rows,
                          .prefill = std::max(at_least, of_median * median(errors[1]))});
   profile.decode_rows = profile.prefill_rows = 0;
   for (const HostRun& run : held_out) ++(run.prompt > 0 ? profile.prefill_rows : profile.decode_rows);
+  profile.spread["launch/device"] = kernel_sd;
   profile.measurements[scope_.device][scope_.stack] = static_cast<std::int64_t>(rows);
   profile.architectures[scope_.architecture] = static_cast<std::int64_t>(rows);
   return profile;
