@@ -184,7 +184,7 @@ FitRow HostFit::row_of(const HostRun& run) const {
   row.tokens = run.prompt > 0 ? static_cast<double>(run.prompt) : static_cast<double>(run.batch);
   for (const RepeatedStep& step : steps) {
     row.step_seconds += step.times * evaluator.step_overhead().value();
-    for (OpWork work : evaluator.work(step.shape)) {
+    for (OpWork work : evaluator.work(step.batch)) {
       work.layers *= step.times;
       row.work.push_back(work);
     }

@@ -162,7 +162,8 @@ void add_export(CLI::App& calibrate, Action& action) {
 }  // namespace
 
 void add_calibrate(CLI::App& app, Action& action) {
-  CLI::App& command = *app.add_subcommand("calibrate", "Measured runs: of this machine, imported, listed, exported, fitted");
+  CLI::App& command =
+      *app.add_subcommand("calibrate", "Measured runs: of this machine, imported, listed, exported, fitted");
   command.require_subcommand(1);
   add_import(command, action);
   add_list_runs(command, action);

@@ -34,8 +34,8 @@ std::string today() {
   return text.data();
 }
 
-// Scales of the residuals that sources, models and devices leave when they are held out: who asks is a new source, with a
-// measured device and a model that was measured there, or with another model, or another device.
+// Scales of the residuals that sources, models and devices leave when they are held out: who asks is a new source, with
+// a measured device and a model that was measured there, or with another model, or another device.
 void set_residuals(Profiles& profiles, const std::vector<FitRow>& rows, unsigned threads) {
   std::vector<CrossValidation> runs;
   for (const FoldBy by : {FoldBy::source, FoldBy::model, FoldBy::device})

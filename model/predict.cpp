@@ -124,7 +124,8 @@ std::vector<std::string> evidence_notes(const Compiled& c) {
   if (!c.profile || c.profile->level(c.scope) == EvidenceLevel::datasheet)
     return {"nothing of this device and stack is measured: the figures follow from datasheets and kernel descriptions"};
   if (c.query.concurrency > 1)
-    return {"measured were single sequences: what several cost together follows from datasheets and kernel descriptions"};
+    return {
+        "measured were single sequences: what several cost together follows from datasheets and kernel descriptions"};
   if (!is_calibrated_case(c))
     return {"measured were single devices that hold all layers: what crosses a link here follows from datasheets"};
   return {};

@@ -7,7 +7,7 @@
 #include <fstream>
 
 #include "planning/fleet_search.h"
-#include "unit/expect_error.h"
+#include "tests/unit/expect_error.h"
 
 namespace silicast::serving {
 namespace {

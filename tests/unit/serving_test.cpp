@@ -9,7 +9,7 @@
 #include "planning/continuous_batching.h"
 #include "planning/server_slots.h"
 #include "report/serving_report.h"
-#include "unit/expect_error.h"
+#include "tests/unit/expect_error.h"
 
 namespace silicast::serving {
 namespace {
