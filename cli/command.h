@@ -37,6 +37,8 @@ void add_bench_limits(CLI::App& bench, Action& action);
 void add_bench_kernels(CLI::App& bench, Action& action);
 void add_engine(CLI::App& app, Action& action);
 void add_bench_model(CLI::App& bench, Action& action);
+void add_sweep(CLI::App& app, Action& action);
+void add_recommend(CLI::App& app, Action& action);
 // Of `silicast calibrate`.
 void add_fit(CLI::App& calibrate, Action& action);
 void add_host(CLI::App& calibrate, Action& action);

@@ -16,6 +16,8 @@ void add_commands(CLI::App& app, Action& action) {
   add_explain(app, action);
   add_compare(app, action);
   add_curve(app, action);
+  add_sweep(app, action);
+  add_recommend(app, action);
   add_list(app, action);
   add_show(app, action);
   add_check(app, action);

@@ -11,6 +11,17 @@ find_package(SQLite3 REQUIRED)
 find_package(Ceres REQUIRED)
 find_package(hwloc REQUIRED)  # cmake/Findhwloc.cmake
 find_package(Pcre2 REQUIRED)
+find_package(Threads REQUIRED)
+# Optional: sweeps under mpirun.
+if(SILICAST_MPI AND NOT SILICAST_FUZZ)
+  find_package(MPI COMPONENTS CXX QUIET)
+  find_package(Boost COMPONENTS mpi QUIET)
+  if(MPI_CXX_FOUND AND TARGET Boost::mpi)
+    set(SILICAST_MPI_FOUND ON)
+  else()
+    message(STATUS "Boost.MPI or MPI is not here: sweeps run on one machine only")
+  endif()
+endif()
 
 if(NOT SILICAST_FUZZ)
   find_package(CLI11 REQUIRED)

@@ -6,6 +6,7 @@ option(SILICAST_FUZZ "Build the fuzz targets and nothing else of the tests (need
 option(SILICAST_WERROR "Treat warnings as errors" OFF)
 option(SILICAST_ASSERTIONS "Check preconditions of the standard library (ensure() is always on)" ON)
 option(SILICAST_COVERAGE "Instrument for coverage" OFF)
+option(SILICAST_MPI "Sweeps over several processes under mpirun, where Boost.MPI is installed" ON)
 set(SILICAST_SANITIZE "" CACHE STRING "Sanitizers, comma separated: address,undefined")
 
 set(CMAKE_CXX_STANDARD 20)

@@ -65,33 +65,6 @@ void spread_depths(Query& q) {
                      std::to_string(q.concurrency) + "; each needs a sequence");
 }
 
-void check_request(const Query& q, const Architecture& a) {
-  const auto at_least = [](std::string_view option, std::int64_t value, std::int64_t least) {
-    if (value < least)
-      throw UsageError("--" + std::string(option) + ": " + std::to_string(value) + " is too small, at least " +
-                       std::to_string(least) + " is expected");
-  };
-  at_least("prompt", q.prompt, 0);
-  at_least("gen", q.gen, 0);
-  at_least("depth", q.depth, 0);
-  at_least("concurrency", q.concurrency, 1);
-  at_least("ubatch", q.ubatch.value_or(1), 1);
-  at_least("threads", q.threads.value_or(1), 1);
-  if (q.prompt + q.gen == 0) throw UsageError("nothing to predict: --prompt and --gen are both 0");
-  constexpr std::int64_t most_sequences = 1'000'000;
-  if (q.concurrency > most_sequences) throw UsageError("--concurrency: at most " + std::to_string(most_sequences));
-  if (a.encoder && q.gen + q.depth > 0)
-    throw RefusedError(a.name +
-                       " is an encoder: it turns tokens into vectors and generates none; --gen 0 and --depth 0 " +
-                       "are accepted");
-  const std::int64_t longest = 1'000'000'000;
-  const std::int64_t deepest = q.depths.empty() ? q.depth : *std::max_element(q.depths.begin(), q.depths.end());
-  if (std::max({q.prompt, q.gen, deepest}) > longest || deepest + q.prompt + q.gen > a.context)
-    throw UsageError((q.depths.empty() ? "--depth " : "--depths ") + std::to_string(deepest) + " + --prompt " +
-                     std::to_string(q.prompt) + " + --gen " + std::to_string(q.gen) + " exceed the context of " +
-                     a.name + ", " + std::to_string(a.context) + " tokens");
-}
-
 void check_stack(const Stack& stack, const Device& device) {
   if (stack.on_cpu && !device.cpu)
     throw RefusedError("the stack '" + stack.id + "' runs on a CPU, and " + device.name + " is described without one");
@@ -184,6 +157,32 @@ Compiled bind(Query query, QuantizedModel model, std::shared_ptr<const Device> d
 }
 
 }  // namespace
+
+void check_request(const Query& q, const Architecture& a) {
+  const auto at_least = [](std::string_view option, std::int64_t value, std::int64_t least) {
+    if (value < least)
+      throw UsageError("--" + std::string(option) + ": " + std::to_string(value) + " is too small, at least " +
+                       std::to_string(least) + " is expected");
+  };
+  at_least("prompt", q.prompt, 0);
+  at_least("gen", q.gen, 0);
+  at_least("depth", q.depth, 0);
+  at_least("concurrency", q.concurrency, 1);
+  at_least("ubatch", q.ubatch.value_or(1), 1);
+  at_least("threads", q.threads.value_or(1), 1);
+  if (q.prompt + q.gen == 0) throw UsageError("nothing to predict: --prompt and --gen are both 0");
+  if (q.concurrency > most_sequences) throw UsageError("--concurrency: at most " + std::to_string(most_sequences));
+  if (a.encoder && q.gen + q.depth > 0)
+    throw RefusedError(a.name +
+                       " is an encoder: it turns tokens into vectors and generates none; --gen 0 and --depth 0 " +
+                       "are accepted");
+  const std::int64_t longest = 1'000'000'000;
+  const std::int64_t deepest = q.depths.empty() ? q.depth : *std::max_element(q.depths.begin(), q.depths.end());
+  if (std::max({q.prompt, q.gen, deepest}) > longest || deepest + q.prompt + q.gen > a.context)
+    throw UsageError((q.depths.empty() ? "--depth " : "--depths ") + std::to_string(deepest) + " + --prompt " +
+                     std::to_string(q.prompt) + " + --gen " + std::to_string(q.gen) + " exceed the context of " +
+                     a.name + ", " + std::to_string(a.context) + " tokens");
+}
 
 Compiled compile(const Query& asked, const Database& database) {
   Query query = asked;

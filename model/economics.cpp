@@ -17,29 +17,6 @@ void check_positive(const char* option, std::optional<double> value) {
   if (value && *value <= 0) throw UsageError(std::string(option) + ": must be above zero, got " + exact(*value));
 }
 
-// The bill of a phase, in USD.
-class Tariff {
- public:
-  Tariff(const CostInputs& inputs, const CostQuestion& question) {
-    if (inputs.rent)
-      per_second_ = inputs.rent->usd / seconds_per_hour;
-    else
-      per_second_ =
-          inputs.purchase->usd / (question.lifetime_years * hours_per_year * question.duty * seconds_per_hour);
-    if (!inputs.rent && inputs.electricity)
-      per_joule_ = inputs.electricity->usd * question.pue / (watts_per_kilowatt * seconds_per_hour);
-  }
-
-  [[nodiscard]] double electricity(const PhaseUse& use) const {
-    return use.wall ? (*use.wall * use.seconds).value() * per_joule_ : 0;
-  }
-  [[nodiscard]] double of(const PhaseUse& use) const { return use.seconds.value() * per_second_ + electricity(use); }
-
- private:
-  double per_second_ = 0;
-  double per_joule_ = 0;
-};
-
 double per_million(double usd, double tokens) { return usd / tokens * million; }
 
 BreakEven break_even(const CostInputs& inputs, const CostQuestion& question, const CostFigures& figures,
@@ -54,7 +31,7 @@ BreakEven break_even(const CostInputs& inputs, const CostQuestion& question, con
   if (figures.rented) return result;
   double running = 0;
   for (const auto& use : {inputs.prefill, inputs.decode})
-    if (use) running += tariff.electricity(*use) / hours;
+    if (use) running += tariff.electricity(use->seconds, use->wall) / hours;
   const double saved = result.api_usd_per_hour - running;  // an hour of use
   if (saved <= 0) return result;
   const double hours_to_repay = inputs.purchase->usd / saved;
@@ -64,6 +41,15 @@ BreakEven break_even(const CostInputs& inputs, const CostQuestion& question, con
 }
 
 }  // namespace
+
+Tariff::Tariff(const CostInputs& inputs, const CostQuestion& question) {
+  if (inputs.rent)
+    per_second_ = inputs.rent->usd / seconds_per_hour;
+  else
+    per_second_ = inputs.purchase->usd / (question.lifetime_years * hours_per_year * question.duty * seconds_per_hour);
+  if (!inputs.rent && inputs.electricity)
+    per_joule_ = inputs.electricity->usd * question.pue / (watts_per_kilowatt * seconds_per_hour);
+}
 
 void check(const CostQuestion& q) {
   check_positive("--price", q.price);
@@ -92,12 +78,14 @@ std::optional<CostFigures> cost_of(const CostInputs& inputs, const CostQuestion&
   double usd = 0;
   double hours = 0;
   for (const auto& use : {inputs.prefill, inputs.decode})
-    if (use) usd += tariff.of(*use), hours += use->seconds.value() / seconds_per_hour;
+    if (use) usd += tariff.of(use->seconds, use->wall), hours += use->seconds.value() / seconds_per_hour;
   figures.usd_per_hour = usd / hours;
   if (inputs.prefill)
-    figures.usd_per_million_input_tokens = per_million(tariff.of(*inputs.prefill), inputs.prefill->tokens);
+    figures.usd_per_million_input_tokens =
+        per_million(tariff.of(inputs.prefill->seconds, inputs.prefill->wall), inputs.prefill->tokens);
   if (inputs.decode)
-    figures.usd_per_million_output_tokens = per_million(tariff.of(*inputs.decode), inputs.decode->tokens);
+    figures.usd_per_million_output_tokens =
+        per_million(tariff.of(inputs.decode->seconds, inputs.decode->wall), inputs.decode->tokens);
   if (question.api_price_in || question.api_price_out)
     figures.break_even = break_even(inputs, question, figures, tariff, hours);
   return figures;

@@ -51,6 +51,25 @@ struct CostInputs {
   std::optional<PhaseUse> decode;
 };
 
+// What a second of the machine costs, and a joule at the plug.
+class Tariff {
+ public:
+  // With a rent, or a purchase.
+  Tariff(const CostInputs& inputs, const CostQuestion& question);
+
+  // Of a phase, in USD.
+  [[nodiscard]] double electricity(Seconds seconds, std::optional<Watts> wall) const {
+    return wall ? (*wall * seconds).value() * per_joule_ : 0;
+  }
+  [[nodiscard]] double of(Seconds seconds, std::optional<Watts> wall) const {
+    return seconds.value() * per_second_ + electricity(seconds, wall);
+  }
+
+ private:
+  double per_second_ = 0;
+  double per_joule_ = 0;
+};
+
 // Against an API that sells the same tokens.
 struct BreakEven {
   double api_usd_per_hour = 0;           // for the tokens that the machine makes in an hour of use

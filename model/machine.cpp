@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <mutex>
 #include <numeric>
 
 #include "base/text.h"
@@ -171,6 +173,20 @@ void check_shares(const Query& query, int devices) {
 
 }  // namespace
 
+namespace {
+
+// To find that a name is none of a device reads the whole catalogue; the answer is kept.
+bool is_device(const std::string& name, const Database& database) {
+  static std::mutex mutex;
+  static std::map<std::pair<std::string, std::string>, bool> known;
+  const std::lock_guard lock(mutex);
+  const auto [at, added] = known.try_emplace({database.folder().string(), name}, false);
+  if (added) at->second = database.devices().try_find(name).has_value();
+  return at->second;
+}
+
+}  // namespace
+
 bool holds(const MemoryPool& pool) { return pool.capacity.value() == 0 || pool.fits(); }
 
 std::pair<std::string, int> split_device_count(const std::string& name, const Database& database) {
@@ -179,7 +195,7 @@ std::pair<std::string, int> split_device_count(const std::string& name, const Da
                       name.find_first_not_of("0123456789", x + 1) == std::string::npos;
   if (!counts) return {name, 1};
   const auto count = parse_integer(std::string_view(name).substr(x + 1));
-  if (!count || database.devices().try_find(name)) return {name, 1};
+  if (!count || is_device(name, database)) return {name, 1};
   if (*count < 1 || *count > most_devices)
     throw UsageError("--device " + name + ": 1 to " + std::to_string(most_devices) + " devices are expected");
   return {std::string(trim(std::string_view(name).substr(0, x))), static_cast<int>(*count)};

@@ -66,30 +66,6 @@ double tokens_of(const CacheRequest& cache) {
   return tokens;
 }
 
-ComputeBuffers compute_buffers(const Architecture& a, const Stack& stack, const MemoryRequest& request, int devices) {
-  const AllocationRules& rules = stack.allocation;
-  const CacheRequest& cache = request.cache;
-  switch (rules.rule) {
-    case BufferRule::llama_cpp: {
-      constexpr int pipeline_copies = 4;  // GGML_SCHED_MAX_COPIES of llama.cpp
-      const double padding = static_cast<double>(rules.cache_padding);
-      return llama_cpp_buffers(
-          a, {.context =
-                  cache.unified ? padded(tokens_of(cache), padding) : padded(cache.context, padding) * cache.sequences,
-              .ubatch = std::min(cache.ubatch, std::ceil(cache.context)),
-              .fused_attention = request.fused_attention,
-              .pipeline_copies = devices > 1 && request.placement.split == Split::layer ? pipeline_copies : 1});
-    }
-    case BufferRule::paged: return {rules.activation_bytes_fixed, Bytes(0)};
-    case BufferRule::none: break;
-  }
-  // Activations of one micro-batch: the feed-forward in and out, and the logits of one row per sequence.
-  const double tokens = std::min(cache.ubatch, cache.context);
-  const double values = 2 * widest(a).feed_forward + 4 * static_cast<double>(a.hidden);
-  return {Bytes((values * tokens + static_cast<double>(a.vocabulary) * cache.sequences) * stack.activation_bytes),
-          Bytes(0)};
-}
-
 // What lies on the host by the placement.
 void add_host_share(MemoryPool& pool, const LayerMemory& m, const Placement& placement) {
   const std::size_t layers = m.weights.size();
@@ -219,6 +195,30 @@ ComputeBuffers llama_cpp_buffers(const Architecture& a, const BufferRequest& r) 
   const double output_phase = static_cast<double>(a.vocabulary) * r.ubatch * f32_bytes + hidden;
   const double device = std::max({attention_phase, feed_forward_phase, output_phase});
   return {Bytes(device), Bytes(r.pipeline_copies * mask + hidden)};
+}
+
+ComputeBuffers compute_buffers(const Architecture& a, const Stack& stack, const MemoryRequest& request, int devices) {
+  const AllocationRules& rules = stack.allocation;
+  const CacheRequest& cache = request.cache;
+  switch (rules.rule) {
+    case BufferRule::llama_cpp: {
+      constexpr int pipeline_copies = 4;  // GGML_SCHED_MAX_COPIES of llama.cpp
+      const double padding = static_cast<double>(rules.cache_padding);
+      return llama_cpp_buffers(
+          a, {.context =
+                  cache.unified ? padded(tokens_of(cache), padding) : padded(cache.context, padding) * cache.sequences,
+              .ubatch = std::min(cache.ubatch, std::ceil(cache.context)),
+              .fused_attention = request.fused_attention,
+              .pipeline_copies = devices > 1 && request.placement.split == Split::layer ? pipeline_copies : 1});
+    }
+    case BufferRule::paged: return {rules.activation_bytes_fixed, Bytes(0)};
+    case BufferRule::none: break;
+  }
+  // Activations of one micro-batch: the feed-forward in and out, and the logits of one row per sequence.
+  const double tokens = std::min(cache.ubatch, cache.context);
+  const double values = 2 * widest(a).feed_forward + 4 * static_cast<double>(a.hidden);
+  return {Bytes((values * tokens + static_cast<double>(a.vocabulary) * cache.sequences) * stack.activation_bytes),
+          Bytes(0)};
 }
 
 Bytes usable_bytes(const Device& device, const Stack& stack, const UsableRequest& request) {

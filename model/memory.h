@@ -99,6 +99,10 @@ struct MemoryRequest {
   Placement placement;
 };
 
+// The buffers of one of `devices` devices, as the stack allocates them.
+ComputeBuffers compute_buffers(const Architecture& architecture, const Stack& stack, const MemoryRequest& request,
+                               int devices);
+
 // The pools: one for a unified machine or a CPU; for discrete GPUs each device and the host.
 std::vector<MemoryPool> memory_pools(const LayerMemory& layers, const Architecture& architecture, const Device& device,
                                      const Stack& stack, const MemoryRequest& request);

@@ -58,6 +58,11 @@ void pipeline(StepCost& total, const PlacedStep& evaluator, const Query& query, 
   for (double& seconds : total.bound) seconds *= ratio;
 }
 
+// The token at which a sample of the decoding stands.
+double decode_token(std::int64_t sample, std::int64_t gen, std::int64_t samples) {
+  return (static_cast<double>(sample) + 0.5) * static_cast<double>(gen) / static_cast<double>(samples) - 0.5;
+}
+
 std::int64_t prompts_together(const Query& query, std::int64_t ubatch) {
   return std::max<std::int64_t>(1, ubatch / std::max<std::int64_t>(query.prompt, 1));
 }
@@ -106,8 +111,7 @@ std::vector<RepeatedStep> decode_steps(const Query& query, std::int64_t most) {
   const std::vector<DepthGroup> groups = depth_groups(query);
   std::vector<RepeatedStep> steps;
   for (std::int64_t i = 0; i < samples; ++i) {
-    const double token =
-        (static_cast<double>(i) + 0.5) * static_cast<double>(query.gen) / static_cast<double>(samples) - 0.5;
+    const double token = decode_token(i, query.gen, samples);
     RepeatedStep step{.times = 1 / static_cast<double>(samples)};
     for (const DepthGroup& group : groups)
       step.batch.push_back({.batch = static_cast<double>(group.sequences),
@@ -129,6 +133,44 @@ StepCost prefill_cost(const PlacedStep& evaluator, const Query& query, std::int6
 
 StepCost mean_decode_cost(const PlacedStep& evaluator, const Query& query) {
   return sum_of(evaluator, decode_steps(query, predicted_decode_steps));
+}
+
+StepCost StepMemo::operator()(const StepShape& shape) {
+  const StepEvaluator* const single = step_->single();
+  if (single == nullptr) return (*step_)(shape);
+  if (entries_.empty()) entries_.resize(shapes_);
+  constexpr std::uint64_t odd = 31;
+  const auto mixed = static_cast<std::uint64_t>(shape.batch) * odd + static_cast<std::uint64_t>(shape.new_tokens);
+  Entry& entry = entries_[mixed % shapes_];
+  if (entry.batch != shape.batch || entry.new_tokens != shape.new_tokens || entry.outputs != shape.outputs)
+    entry = {shape.batch, shape.new_tokens, shape.outputs, single->without_attention(shape)};
+  StepCost cost = entry.cost;
+  single->add_attention(cost, shape);
+  return cost;
+}
+
+StepCost prefill_cost(StepMemo& evaluator, const Query& query, std::int64_t ubatch) {
+  if (evaluator.step().single() == nullptr || !query.depths.empty())
+    return prefill_cost(evaluator.step(), query, ubatch);
+  StepCost total;
+  for (const RepeatedStep& step : prefill_steps(query, ubatch, predicted_prefill_steps)) {
+    StepCost cost = evaluator(step.batch.front());
+    cost *= step.times;
+    total += cost;
+  }
+  return total;
+}
+
+StepCost mean_decode_cost(StepMemo& evaluator, const Query& query) {
+  if (!query.depths.empty()) return mean_decode_cost(evaluator.step(), query);
+  const std::int64_t samples = std::min(query.gen, predicted_decode_steps);
+  StepCost total;
+  for (std::int64_t i = 0; i < samples; ++i)
+    total +=
+        evaluator({.batch = static_cast<double>(query.concurrency),
+                   .depth = static_cast<double>(query.depth + query.prompt) + decode_token(i, query.gen, samples)});
+  total *= 1 / static_cast<double>(samples);
+  return total;
 }
 
 }  // namespace silicast

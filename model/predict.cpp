@@ -23,12 +23,6 @@ Interval around(double value, double log_scale) {
 
 std::int64_t ubatch_of(const Compiled& c) { return c.query.ubatch.value_or(c.stack->ubatch); }
 
-// How sure a prediction is: the residual scale of its level of evidence, beside what the parameters leave open.
-struct Certainty {
-  ResidualScale residual;
-  ResourceTimes log_sd{};
-};
-
 // One sequence on one device that holds all layers: what profiles are fitted on.
 bool is_calibrated_case(const Compiled& c) { return c.evaluator.single() != nullptr && c.query.concurrency == 1; }
 
@@ -41,49 +35,14 @@ std::string main_type(const Workload& workload) {
   return workload.type_table->all()[static_cast<std::size_t>(most - elements.begin())].name;
 }
 
-Certainty certainty_of(const Compiled& c, const Database& database) {
-  if (!c.profile || !is_calibrated_case(c)) return {.residual = database.residual_scale()};
-  return {c.profile->residual_of(c.profile->level(c.scope)), c.profile->log_sd(c.scope, main_type(*c.workload))};
-}
-
 double scale_of(const Certainty& certainty, double residual, const StepCost& cost) {
   return log_scale(residual, certainty.log_sd, cost);
-}
-
-Phase prefill_phase(const Compiled& c, const Certainty& certainty) {
-  const StepCost cost = prefill_cost(c.evaluator, c.query, ubatch_of(c));
-  const double scale = scale_of(certainty, certainty.residual.prefill, cost);
-  const double tokens = static_cast<double>(c.query.prompt * c.query.concurrency);
-  return {cost.seconds, around(tokens / cost.seconds.value(), scale), cost};
-}
-
-Phase decode_phase(const Compiled& c, const Certainty& certainty) {
-  const StepCost cost = mean_decode_cost(c.evaluator, c.query);
-  const double scale = scale_of(certainty, certainty.residual.decode, cost);
-  return {cost.seconds, around(static_cast<double>(c.query.concurrency) / cost.seconds.value(), scale), cost};
 }
 
 // The same relative spread for a time that consists of a phase.
 Interval like(const Phase& phase, double value) {
   const Interval& rate = phase.tokens_per_second;
   return {value, value * rate.value / rate.p90, value * rate.value / rate.p10};
-}
-
-void add_latencies(Prediction& p, const Compiled& c) {
-  const double request = c.stack->overheads.request.value();
-  const double first = p.prefill ? p.prefill->seconds.value() : p.decode ? p.decode->seconds.value() : 0;
-  if (first <= 0) return;
-  p.ttft = like(p.prefill ? *p.prefill : *p.decode, first + request);
-  if (!p.decode) return;
-  p.tpot = like(*p.decode, p.decode->seconds.value());
-  // The first token comes with the prefill. The two phases' errors are taken to go together: the widest case.
-  const double rest = static_cast<double>(c.query.gen - 1);
-  const auto sum = [&](double a, double b) { return a + rest * b; };
-  p.e2e_latency =
-      Interval{sum(p.ttft->value, p.tpot->value), sum(p.ttft->p10, p.tpot->p10), sum(p.ttft->p90, p.tpot->p90)};
-  const double tokens = static_cast<double>(c.query.gen * c.query.concurrency);
-  p.output_token_throughput =
-      Interval{tokens / p.e2e_latency->value, tokens / p.e2e_latency->p90, tokens / p.e2e_latency->p10};
 }
 
 void resolve(Prediction& p, const Compiled& c, Bytes capacity) {
@@ -114,10 +73,7 @@ void resolve(Prediction& p, const Compiled& c, Bytes capacity) {
 }
 
 Evidence evidence_of(const Compiled& c) {
-  if (!c.profile) return {std::string(name_of(EvidenceLevel::datasheet)), 0, {}};
-  EvidenceLevel level = c.profile->level(c.scope);
-  if (level == EvidenceLevel::measured && !is_calibrated_case(c)) level = EvidenceLevel::same_device;
-  return {std::string(name_of(level)), c.profile->rows(c.scope), {}};
+  return {std::string(name_of(evidence_level(c))), c.profile ? c.profile->rows(c.scope) : 0, {}};
 }
 
 std::vector<std::string> evidence_notes(const Compiled& c) {
@@ -161,6 +117,46 @@ std::int64_t deepest(const Query& query) {
 
 }  // namespace
 
+Certainty certainty_of(const Compiled& c, const Database& database) {
+  if (!c.profile || !is_calibrated_case(c)) return {.residual = database.residual_scale()};
+  return {c.profile->residual_of(c.profile->level(c.scope)), c.profile->log_sd(c.scope, main_type(*c.workload))};
+}
+
+EvidenceLevel evidence_level(const Compiled& c) {
+  if (!c.profile) return EvidenceLevel::datasheet;
+  const EvidenceLevel level = c.profile->level(c.scope);
+  return level == EvidenceLevel::measured && !is_calibrated_case(c) ? EvidenceLevel::same_device : level;
+}
+
+Phase prefill_phase(const StepCost& cost, const Query& query, const Certainty& certainty) {
+  const double scale = scale_of(certainty, certainty.residual.prefill, cost);
+  const double tokens = static_cast<double>(query.prompt * query.concurrency);
+  return {cost.seconds, around(tokens / cost.seconds.value(), scale), cost};
+}
+
+Phase decode_phase(const StepCost& cost, const Query& query, const Certainty& certainty) {
+  const double scale = scale_of(certainty, certainty.residual.decode, cost);
+  return {cost.seconds, around(static_cast<double>(query.concurrency) / cost.seconds.value(), scale), cost};
+}
+
+Latencies latencies_of(const Phase* prefill, const Phase* decode, const Query& query, Seconds request) {
+  Latencies l;
+  const Phase* first = prefill != nullptr ? prefill : decode;
+  if (first == nullptr || first->seconds.value() <= 0) return l;
+  l.ttft = like(*first, first->seconds.value() + request.value());
+  if (decode == nullptr) return l;
+  l.tpot = like(*decode, decode->seconds.value());
+  // The first token comes with the prefill. The two phases' errors are taken to go together: the widest case.
+  const double rest = static_cast<double>(query.gen - 1);
+  const auto sum = [&](double a, double b) { return a + rest * b; };
+  l.e2e_latency =
+      Interval{sum(l.ttft->value, l.tpot->value), sum(l.ttft->p10, l.tpot->p10), sum(l.ttft->p90, l.tpot->p90)};
+  const double tokens = static_cast<double>(query.gen * query.concurrency);
+  l.output_token_throughput =
+      Interval{tokens / l.e2e_latency->value, tokens / l.e2e_latency->p90, tokens / l.e2e_latency->p10};
+  return l;
+}
+
 MemoryRequest memory_request(const Compiled& c) {
   MemoryRequest request;
   request.cache = {.context = static_cast<double>(deepest(c.query) + c.query.prompt + c.query.gen),
@@ -196,10 +192,16 @@ Prediction predict(const Compiled& c, const Database& database) {
   p.evidence.notes = assumptions(c);
   if (!p.feasible) return p;
   const Certainty certainty = certainty_of(c, database);
-  if (c.query.prompt > 0) p.prefill = prefill_phase(c, certainty);
-  if (c.query.gen > 0) p.decode = decode_phase(c, certainty);
+  if (c.query.prompt > 0)
+    p.prefill = prefill_phase(prefill_cost(c.evaluator, c.query, ubatch_of(c)), c.query, certainty);
+  if (c.query.gen > 0) p.decode = decode_phase(mean_decode_cost(c.evaluator, c.query), c.query, certainty);
   add_power(p, c);
-  add_latencies(p, c);
+  const Latencies latencies = latencies_of(p.prefill ? &*p.prefill : nullptr, p.decode ? &*p.decode : nullptr, c.query,
+                                           c.stack->overheads.request);
+  p.ttft = latencies.ttft;
+  p.tpot = latencies.tpot;
+  p.e2e_latency = latencies.e2e_latency;
+  p.output_token_throughput = latencies.output_token_throughput;
   add_running(p, c, database);
   return p;
 }

@@ -201,9 +201,56 @@ std::vector<RepeatedStep> decode_steps(const Query& query, std::int64_t most);
 constexpr std::int64_t predicted_prefill_steps = 64;
 constexpr std::int64_t predicted_decode_steps = 8;
 
+// A placed step on one device that keeps the part of it that does not depend on the depth, for the shapes seen last;
+// other placements are asked as they are. Answers are those of the step, to rounding. Not to be shared by threads.
+class StepMemo {
+ public:
+  explicit StepMemo(const PlacedStep& step, std::size_t shapes = 256) : step_(&step), shapes_(shapes) {}
+
+  StepCost operator()(const StepShape& shape);
+  [[nodiscard]] const PlacedStep& step() const { return *step_; }
+
+ private:
+  struct Entry {
+    double batch = 0, new_tokens = 0, outputs = 0;
+    StepCost cost;
+  };
+  const PlacedStep* step_;
+  std::size_t shapes_;
+  std::vector<Entry> entries_;  // empty until the first question
+};
+
 // The time to process `prompt` tokens of each sequence in micro-batches, from the depth on.
 StepCost prefill_cost(const PlacedStep& evaluator, const Query& query, std::int64_t ubatch);
+StepCost prefill_cost(StepMemo& evaluator, const Query& query, std::int64_t ubatch);
 // The mean step over the generated tokens, from the depth on (prompt included).
 StepCost mean_decode_cost(const PlacedStep& evaluator, const Query& query);
+StepCost mean_decode_cost(StepMemo& evaluator, const Query& query);
+
+// How sure a prediction is: the residual scale of its level of evidence, beside what the parameters leave open.
+struct Certainty {
+  ResidualScale residual;
+  ResourceTimes log_sd{};
+};
+Certainty certainty_of(const Compiled& compiled, const Database& database);
+EvidenceLevel evidence_level(const Compiled& compiled);
+
+// From the cost of a whole prompt, and of the mean step.
+Phase prefill_phase(const StepCost& cost, const Query& query, const Certainty& certainty);
+Phase decode_phase(const StepCost& cost, const Query& query, const Certainty& certainty);
+
+struct Latencies {
+  std::optional<Interval> ttft;
+  std::optional<Interval> tpot;
+  std::optional<Interval> e2e_latency;
+  std::optional<Interval> output_token_throughput;
+};
+// Phases that the query does not have are null; `request` passes before the first step.
+Latencies latencies_of(const Phase* prefill, const Phase* decode, const Query& query, Seconds request);
+
+constexpr std::int64_t most_sequences = 1'000'000;
+// Throws UsageError where there is nothing to predict, whatever the machine: counts out of range, a context that the
+// model does not have; RefusedError for what its kind does not do.
+void check_request(const Query& query, const Architecture& architecture);
 
 }  // namespace silicast

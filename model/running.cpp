@@ -107,29 +107,12 @@ std::optional<DatedPrice> times(std::optional<DatedPrice> price, int devices) {
   return price;
 }
 
-CostInputs prices_of(const Prediction& p, const Compiled& c, const Database& database) {
-  const CostQuestion& q = c.query.cost;
-  const PriceBook& book = database.prices();
-  const auto own = [](double usd) { return DatedPrice{usd, {}, "given"}; };
-  CostInputs inputs;
-  auto purchase = book.purchase(c.device->id, p.query.memory);
-  if (!purchase && c.device->launch_price)
-    purchase = DatedPrice{c.device->launch_price->usd, c.device->launch_price->date, "launch price"};
-  inputs.purchase = q.price ? own(*q.price) : times(purchase, p.query.devices);
-  if (q.rent)
-    inputs.rent = own(*q.rent);
-  else if (!inputs.purchase)
-    inputs.rent = times(book.rent(c.device->id), p.query.devices);
-  inputs.electricity = q.electricity ? own(*q.electricity) : book.electricity(q.region);
-  return inputs;
-}
-
 std::optional<Watts> wall_of(const std::optional<PowerOfPhase>& phase) {
   return phase ? std::optional(phase->wall) : std::nullopt;
 }
 
 CostInputs cost_inputs(const Prediction& p, const Compiled& c, const Database& database) {
-  CostInputs inputs = prices_of(p, c, database);
+  CostInputs inputs = prices_of(c, p.query.memory, database);
   const auto sequences = static_cast<double>(c.query.concurrency);
   if (p.prefill)
     inputs.prefill = PhaseUse{p.prefill->seconds, static_cast<double>(c.query.prompt) * sequences,
@@ -152,9 +135,31 @@ std::optional<PowerOfPhase> limited_power(Phase& phase, const Compiled& c, int d
   return limit_phase(phase, c.device->power, c.host.get(), devices, limits_of(c, devices));
 }
 
+std::optional<DatedPrice> purchase_price(const Device& device, Bytes memory, int devices, const PriceBook& book) {
+  auto purchase = book.purchase(device.id, memory);
+  if (!purchase && device.launch_price)
+    purchase = DatedPrice{device.launch_price->usd, device.launch_price->date, "launch price"};
+  return times(purchase, devices);
+}
+
+CostInputs prices_of(const Compiled& c, Bytes memory, const Database& database) {
+  const CostQuestion& q = c.query.cost;
+  const PriceBook& book = database.prices();
+  const auto own = [](double usd) { return DatedPrice{usd, {}, "given"}; };
+  const int devices = c.machine.devices;
+  CostInputs inputs;
+  inputs.purchase = q.price ? own(*q.price) : purchase_price(*c.device, memory, devices, book);
+  if (q.rent)
+    inputs.rent = own(*q.rent);
+  else if (!inputs.purchase)
+    inputs.rent = times(book.rent(c.device->id), devices);
+  inputs.electricity = q.electricity ? own(*q.electricity) : book.electricity(q.region);
+  return inputs;
+}
+
 std::optional<CostFigures> cost_of_use(const Prediction& p, const Compiled& c, const Database& database,
                                        const MachineUse& use) {
-  CostInputs inputs = prices_of(p, c, database);
+  CostInputs inputs = prices_of(c, p.query.memory, database);
   inputs.decode = PhaseUse{use.seconds, use.tokens, wall_of(use.power)};
   return cost_of(inputs, c.query.cost);
 }

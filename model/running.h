@@ -15,6 +15,12 @@ void add_power(Prediction& prediction, const Compiled& compiled);
 // known of the device's.
 std::optional<PowerOfPhase> limited_power(Phase& phase, const Compiled& compiled, int devices);
 
+// Of so many of the device with that memory: the price book's, else the launch price.
+std::optional<DatedPrice> purchase_price(const Device& device, Bytes memory, int devices, const PriceBook& book);
+
+// The prices of a compiled query's machine, which has that memory.
+CostInputs prices_of(const Compiled& compiled, Bytes memory, const Database& database);
+
 // What a use of the machine costs that makes tokens at that power; nullopt where no price is known.
 struct MachineUse {
   Seconds seconds;

@@ -441,11 +441,34 @@ StepCost StepEvaluator::operator()(Batch batch) const noexcept {
   StepCost sum;
   const Totals totals = totals_of(batch);
   for (const Compiled& compiled : ops_) each_work(compiled, batch, totals, [&](const OpWork& work) { add(sum, work); });
+  add_step_overhead(sum);
+  return sum;
+}
+
+void StepEvaluator::add_step_overhead(StepCost& sum) const noexcept {
   const double step = step_seconds_;
   sum.seconds += Seconds(step);
   sum.busy[static_cast<std::size_t>(Resource::launch)] += step;
   sum.bound[static_cast<std::size_t>(Resource::launch)] += step;
+}
+
+StepCost StepEvaluator::without_attention(const StepShape& shape) const noexcept {
+  StepCost sum;
+  const Batch batch(&shape, 1);
+  const Totals totals = totals_of(batch);
+  for (const Compiled& compiled : ops_)
+    if (compiled.op.kind != OpKind::attention)
+      each_work(compiled, batch, totals, [&](const OpWork& work) { add(sum, work); });
+  add_step_overhead(sum);
   return sum;
+}
+
+void StepEvaluator::add_attention(StepCost& sum, const StepShape& shape) const noexcept {
+  const Batch batch(&shape, 1);
+  const Totals totals = totals_of(batch);
+  for (const Compiled& compiled : ops_)
+    if (compiled.op.kind == OpKind::attention)
+      each_work(compiled, batch, totals, [&](const OpWork& work) { add(sum, work); });
 }
 
 Seconds StepEvaluator::seconds(Batch batch) const noexcept {

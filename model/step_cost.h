@@ -110,6 +110,9 @@ class StepEvaluator {
   [[nodiscard]] StepCost operator()(const StepShape& shape) const noexcept { return (*this)(Batch(&shape, 1)); }
   [[nodiscard]] Seconds seconds(Batch batch) const noexcept;
   [[nodiscard]] Seconds seconds(const StepShape& shape) const noexcept { return seconds(Batch(&shape, 1)); }
+  // The step in two parts: attention over what is cached, which alone depends on the depth, and all else.
+  [[nodiscard]] StepCost without_attention(const StepShape& shape) const noexcept;
+  void add_attention(StepCost& sum, const StepShape& shape) const noexcept;
 
   struct OpCost {
     const Op* op = nullptr;  // of the distinct operations; `layers` counts all its occurrences
@@ -177,6 +180,7 @@ class StepEvaluator {
   [[nodiscard]] OpWork vector_cost(const Compiled& compiled, const Totals& totals) const noexcept;
   void charge_activations(OpWork& cost, double bytes) const noexcept;
   [[nodiscard]] double cached_cells(double cells, double window) const noexcept;
+  void add_step_overhead(StepCost& sum) const noexcept;
 
   std::vector<Compiled> ops_;
   Executor executor_;
