@@ -31,7 +31,7 @@ PhasePower phase_power(const PowerModel& model, const StepCost& cost, int device
   const auto power_at = [&](double f) { return base + f * f * energy / time_at(f); };
   PhasePower result;
   result.uncapped = power_at(1);
-  if (limit && result.uncapped > *limit && links.value() <= 0) {
+  if (limit && result.uncapped > *limit && elsewhere.value() <= 0) {
     const double share = std::max(0.0, (*limit - base) / (result.uncapped - base));
     result.clock = std::max(lowest_clock, std::cbrt(share));
   } else if (limit && result.uncapped > *limit) {
