@@ -196,11 +196,30 @@ Table profiles(const Database& database, const Options& options) {
   return table;
 }
 
-const std::vector<std::string> kinds{"devices", "models", "quants", "stacks", "profiles"};
+Table links(const Database& database, const Options& options) {
+  Table table{.columns = {{"id", "id"},
+                          {"name", "name"},
+                          {"bandwidth_bytes_per_second", "bandwidth", true},
+                          {"share", "reached", true},
+                          {"latency_seconds", "latency", true}},
+              .rows = {}};
+  for (const Entry& entry : chosen(database.links(), options)) {
+    const Link link = read_link(entry);
+    table.rows.push_back({{link.id},
+                          {link.name},
+                          link.bandwidth ? in_unit(link.bandwidth->value(), giga, "GB/s")
+                                         : Cell{Value(), link.from == Link::From::pcie ? "its slot's" : "its ports'"},
+                          {link.share, rounded(100 * link.share, 3) + " %"},
+                          {link.latency.value(), human(link.latency)}});
+  }
+  return table;
+}
+
+const std::vector<std::string> kinds{"devices", "models", "quants", "stacks", "profiles", "links"};
 
 Table table_of(const Options& options) {
   const Database database(data_folder(options.data));
-  constexpr std::array readers{devices, models, quants, stacks, profiles};
+  constexpr std::array readers{devices, models, quants, stacks, profiles, links};
   const auto at = std::find(kinds.begin(), kinds.end(), options.kind);
   return readers[static_cast<std::size_t>(at - kinds.begin())](database, options);
 }
@@ -224,7 +243,8 @@ ExitCode run(const Options& options) {
 
 void add_list(CLI::App& app, Action& action) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("list", "The devices, models, quants, stacks and profiles that are known");
+  CLI::App* command =
+      app.add_subcommand("list", "The devices, models, quants, stacks, profiles and links that are known");
   const auto read_kind = [options](const std::string& text) {
     const std::string kind = lower(text) + (text.ends_with('s') ? "" : "s");
     if (std::find(kinds.begin(), kinds.end(), kind) == kinds.end())
@@ -232,7 +252,7 @@ void add_list(CLI::App& app, Action& action) {
                        did_you_mean(kind, kinds));
     options->kind = kind;
   };
-  command->add_option_function<std::string>("KIND", read_kind, "devices, models, quants, stacks or profiles")
+  command->add_option_function<std::string>("KIND", read_kind, "devices, models, quants, stacks, profiles or links")
       ->required();
   command->add_option("WORD", options->words, "Only those with these words in their id, name or aliases");
   add_format_option(*command, options->format, {Format::text, Format::json, Format::csv, Format::md});

@@ -4,7 +4,8 @@
 #
 # A line of the file: check | what | the paper's figure | how they must agree | field | queries | remark
 #   agree    "within 15%", "above", "below" (the paper's figure), "is" (true, false)
-#   field    a column of `silicast predict --format csv`
+#   field    a column of `silicast predict --format csv`, or "share PHASE NAMES": of the operations so named (a regular
+#            expression) in the phase's time, by `silicast explain`
 #   queries  options of `silicast predict`; "A // B" is the ratio of A to B
 #   remark   what the paper leaves open; "open: ..." is a row that does not agree, with the reason: it must not
 # All rows are predicted from datasheets and kernel descriptions alone (--profile none). Without "table" every row is
@@ -20,6 +21,17 @@ common=$(sed -n 's/^common: *//p' "$claims")
 value() {
   wanted=$1
   shift
+  case $wanted in
+    share*)
+      # shellcheck disable=SC2086
+      $silicast explain $common "$@" --format csv | awk -F, -v wanted="$wanted" '
+        BEGIN { split(wanted, part, " ") }
+        NR == 1 { for (i = 1; i <= NF; ++i) if ($i == "share") column = i }
+        $1 == part[2] && $2 ~ part[3] { sum += $column }
+        END { print sum }'
+      return
+      ;;
+  esac
   # The exit code 1 says that it does not fit: an answer like any other.
   # shellcheck disable=SC2086
   $silicast predict $common "$@" --format csv | awk -v wanted="$wanted" '
@@ -42,11 +54,11 @@ value() {
 figure() {
   case $2 in
     *" // "*)
-      a=$(eval value "$1" "${2%% // *}" "$3")
-      b=$(eval value "$1" "${2##* // }" "$3")
+      a=$(eval value '"$1"' "${2%% // *}" "$3")
+      b=$(eval value '"$1"' "${2##* // }" "$3")
       awk -v a="$a" -v b="$b" 'BEGIN { if (a == "" || b == "" || b == 0) print "none"; else print a / b }'
       ;;
-    *) eval value "$1" "$2" "$3" ;;
+    *) eval value '"$1"' "$2" "$3" ;;
   esac
 }
 

@@ -25,8 +25,11 @@ void add_peer_link(Machine& machine, const Query& query, const Stack& stack, con
     throw RefusedError("the stack '" + stack.id + "' divides models by layers only; --split layer");
   const auto link =
       database.link(query.interconnect.empty() ? usual_interconnect(*machine.device) : query.interconnect);
+  // Links with a bandwidth of their own are ports of whole machines: a card has none.
+  const bool of_machines = link->from == Link::From::stated && machine.device->device_class == DeviceClass::discrete;
   const auto bandwidth = link->reached(*machine.device);
-  if (!bandwidth) throw UsageError("--interconnect " + link->id + ": " + machine.device->name + " has no such link");
+  if (!bandwidth || of_machines)
+    throw UsageError("--interconnect " + link->id + ": " + machine.device->name + " has no such link");
   machine.interconnect = link->id;
   machine.executors.links.peer = *bandwidth;
   machine.executors.links.peer_latency = link->latency;

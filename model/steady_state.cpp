@@ -126,7 +126,7 @@ SteadyState steady_state(const Compiled& c, const Prediction& prediction, const 
   const double gen = static_cast<double>(c.query.gen);
   const Interval& rate = prediction.decode->tokens_per_second;
   s.ttft = like(rate, waiting * slowdown + overhead);
-  s.inter_token = like(rate, seconds / cycle.count);
+  s.inter_token = like(rate, gen > 1 ? (seconds - waiting * slowdown) / (gen - 1) : seconds / cycle.count);
   s.request = like(rate, seconds + overhead);
   const double throughput = b * gen / (seconds + overhead);
   s.output_tokens_per_second = {throughput, throughput * rate.p10 / rate.value, throughput * rate.p90 / rate.value};

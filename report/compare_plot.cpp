@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
@@ -47,7 +48,7 @@ Chart bars(const Comparison& c, const ComparedFigure& figure) {
   const Json x{{"field", "value"},
                {"type", "quantitative"},
                {"scale", {{"domain", {0, std::max(largest, 1e-9) * room_for_labels}}, {"nice", false}}},
-               {"axis", {{"title", "tokens per second"}, {"tickCount", 5}}}};
+               {"axis", {{"title", "tokens per second"}, {"tickCount", {{"expr", "width < 480 ? 3 : 5"}}}}}};
   const Json y{{"field", "candidate"},
                {"type", "nominal"},
                {"sort", nullptr},
@@ -122,7 +123,7 @@ Chart scatter(const Comparison& c, const ComparedFigure& across, const ComparedF
   const Json x{{"field", "x"},
                {"type", "quantitative"},
                {"scale", {{"domain", {from, to}}, {"zero", false}, {"nice", false}}},
-               {"axis", {{"title", axis}, {"tickCount", 6}}}};
+               {"axis", {{"title", axis}, {"tickCount", {{"expr", "width < 480 ? 3 : 6"}}}}}};
   const Json y{{"field", "y"},
                {"type", "quantitative"},
                {"scale", {{"domain", {0, top}}, {"nice", false}}},
@@ -170,10 +171,15 @@ Plot compare_plot(const Comparison& c) {
   const auto add = [&](const char* name, double unit, const char* axis, const char* title) {
     const ComparedFigure* figure = named(figures, name);
     if (decode == nullptr || figure == nullptr) return;
-    const auto known = std::count_if(c.candidates.begin(), c.candidates.end(), [&](const Candidate& x) {
-      return x.feasible() && figure_of(x, *figure) && figure_of(x, *decode);
-    });
-    if (known > 0) plot.charts.push_back(scatter(c, *figure, *decode, unit, axis, title));
+    // Where all have the same there is nothing to see.
+    double least = std::numeric_limits<double>::infinity();
+    double most = 0;
+    for (const Candidate& x : c.candidates) {
+      if (!x.feasible() || !figure_of(x, *figure) || !figure_of(x, *decode)) continue;
+      least = std::min(least, *figure_of(x, *figure)), most = std::max(most, *figure_of(x, *figure));
+    }
+    constexpr double visible = 1.001;
+    if (most > visible * least) plot.charts.push_back(scatter(c, *figure, *decode, unit, axis, title));
   };
   add("memory", gib, "memory used, GiB", "Speed against memory");
   add("cost", 1, "$ per million output tokens", "Speed against cost");

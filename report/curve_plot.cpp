@@ -5,7 +5,6 @@
 
 #include "base/text.h"
 #include "report/curve.h"
-#include "report/labels.h"
 
 namespace silicast {
 
@@ -25,17 +24,43 @@ Json axis_of(const char* field, const char* title) {
   return {{"field", field},
           {"type", "quantitative"},
           {"scale", {{"zero", true}, {"nice", true}}},
-          {"axis", {{"title", title}, {"tickCount", 6}}}};
+          {"axis", {{"title", title}, {"tickCount", {{"expr", "width < 480 ? 4 : 6"}}}}}};
 }
 
-// A line through the points in their order, each labelled by its number of sequences.
+// Of the points that are far enough from the one labelled before; the plane is that of a telephone.
+std::vector<std::string> labels_of(const ThroughputCurve& curve) {
+  constexpr double narrow = 270;
+  constexpr double apart = 18;
+  double each = 0;
+  double all = 0;
+  for (const CurvePoint& point : curve.points) {
+    if (!point.steady) continue;
+    each = std::max(each, 1 / point.steady->inter_token.value);
+    all = std::max(all, point.steady->output_tokens_per_second.p90);
+  }
+  std::vector<std::string> labels;
+  double x = -apart;
+  double y = -apart;
+  for (const CurvePoint& point : curve.points) {
+    if (!point.steady) continue;
+    const double new_x = 1 / point.steady->inter_token.value / each * narrow;
+    const double new_y = point.steady->output_tokens_per_second.value / all * height;
+    const bool far = std::abs(new_x - x) > apart || std::abs(new_y - y) > apart;
+    labels.push_back(far ? std::to_string(point.concurrency) : "");
+    if (far) x = new_x, y = new_y;
+  }
+  return labels;
+}
+
+// A line through the points in their order, labelled by their numbers of sequences.
 Chart trade_off(const ThroughputCurve& curve) {
   Json rows = Json::array();
+  const auto labels = labels_of(curve);
   for (const CurvePoint& point : curve.points) {
     if (!point.steady) continue;
     const SteadyState& s = *point.steady;
     rows.push_back({{"sequences", point.concurrency},
-                    {"label", std::to_string(point.concurrency)},
+                    {"label", labels[rows.size()]},
                     {"each", 1 / s.inter_token.value},
                     {"all", s.output_tokens_per_second.value},
                     {"low", s.output_tokens_per_second.p10},
@@ -61,11 +86,11 @@ Chart trade_off(const ThroughputCurve& curve) {
                         {{"field", "speed"}, {"title", "all"}},
                         {{"field", "each"}, {"title", "each sees"}, {"format", ".3g"}},
                         {{"field", "first"}, {"title", "first token"}}}}}}};
-  const Json labels{
+  const Json texts{
       {"mark",
        {{"type", "text"}, {"style", "label"}, {"align", "left"}, {"baseline", "bottom"}, {"dx", 6}, {"dy", -3}}},
       {"encoding", {{"x", x}, {"y", y}, {"text", {{"field", "label"}}}}}};
-  const Json spec{{"height", height}, {"data", {{"values", rows}}}, {"layer", {range, line, points, labels}}};
+  const Json spec{{"height", height}, {"data", {{"values", rows}}}, {"layer", {range, line, points, texts}}};
   return {"Throughput against what each user sees",
           "Labels: sequences at once. Vertical lines: where 8 of 10 measurements should be.", spec.dump()};
 }
@@ -89,7 +114,13 @@ Chart latencies(const ThroughputCurve& curve) {
   const Json x{{"field", "sequences"},
                {"type", "quantitative"},
                {"scale", {{"type", "log"}, {"base", 2}, {"nice", false}}},
-               {"axis", {{"title", "sequences at once"}, {"format", "d"}, {"grid", false}}}};
+               {"axis",
+                {{"title", "sequences at once"},
+                 {"format", "d"},
+                 {"grid", false},
+                 {"labelFlush", false},
+                 {"labelOverlap", "greedy"},
+                 {"labelSeparation", 8}}}};
   const Json y{{"field", "seconds"},
                {"type", "quantitative"},
                {"scale", {{"type", "log"}}},
