@@ -11,9 +11,10 @@
 //   B (P + G - 1) <= N C    N = s + G - 1, prompts in every step, several together where they are short
 //   beyond                  N = B (P + G - 1) / C: every step is full, requests wait for their turn
 //
-// The cases join where they meet. A cycle's time is a request's (Little's law: requests in flight = rate x latency),
-// the mean of its steps the time between tokens. At B = 1 it is predict()'s request. Non-goals: arrivals that come and
-// go, queues, percentiles (a simulation's work), prompts of different lengths.
+// The cases join where they meet. A cycle's time is a request's (Little's law: requests in flight = rate x latency);
+// what is left of it after the first token is spread over the others. At B = 1 it is predict()'s request.
+//
+// Non-goals: arrivals that come and go, queues, percentiles (a simulation's work), prompts of different lengths.
 #pragma once
 
 #include <cstdint>
