@@ -5,6 +5,7 @@
 #include <chrono>
 #include <string>
 
+#include "base/error.h"
 #include "model/database.h"
 #include "model/prediction.h"
 #include "workloads/step.h"
@@ -68,7 +69,11 @@ void automatic_layers_of_every_model(benchmark::State& state) {
     for (const auto& entry : database().models().all()) {
       q.model = entry.id;
       const auto start = std::chrono::steady_clock::now();
-      benchmark::DoNotOptimize(silicast::predict(q, database()));
+      try {
+        benchmark::DoNotOptimize(silicast::predict(q, database()));
+      } catch (const silicast::Error&) {
+        continue;  // encoders generate nothing, some contexts are shorter than the request
+      }
       const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
       if (seconds > most) most = seconds, slowest = entry.id;
     }
