@@ -2,7 +2,9 @@
 // How long a prediction takes: a compiled step, a whole query from names, and what a query is made of.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <chrono>
+#include <map>
 #include <string>
 
 #include "base/error.h"
@@ -58,15 +60,16 @@ void automatic_layers(benchmark::State& state, const char* model, const char* qu
   for (auto _ : state) benchmark::DoNotOptimize(silicast::predict(q, database()));
 }
 
-// The same over every model of the catalogue: the slowest is what the label names.
+// The same over every model of the catalogue: the label names the slowest, by the best of its times (the first reads
+// files, others share the machine).
 void automatic_layers_of_every_model(benchmark::State& state) {
   Query q = query("", "rtx-3060");
   q.host = "threadripper-pro-7975wx";
   q.offload.layers = silicast::Offload::Layers::automatic;
-  std::string slowest;
-  double most = 0;
+  const auto& models = database().models().all();
+  std::map<std::string, double> best;
   for (auto _ : state)
-    for (const auto& entry : database().models().all()) {
+    for (const auto& entry : models) {
       q.model = entry.id;
       const auto start = std::chrono::steady_clock::now();
       try {
@@ -75,11 +78,14 @@ void automatic_layers_of_every_model(benchmark::State& state) {
         continue;  // encoders generate nothing, some contexts are shorter than the request
       }
       const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-      if (seconds > most) most = seconds, slowest = entry.id;
+      const auto [at, is_new] = best.emplace(entry.id, seconds);
+      if (!is_new) at->second = std::min(at->second, seconds);
     }
-  state.SetLabel("slowest: " + slowest);
-  state.counters["slowest_ms"] = 1e3 * most;
-  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(database().models().all().size()));
+  const auto slowest =
+      std::max_element(best.begin(), best.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  state.SetLabel("slowest: " + slowest->first);
+  state.counters["slowest_ms"] = 1e3 * slowest->second;
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(best.size()));
 }
 
 void compile_only(benchmark::State& state, const char* model, const char* device) {
