@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-enum class Kind { device, model, quant, stack, link, types, workload, prices, slos, family, profile, unknown };
+enum class Kind { device, model, quant, stack, link, types, workload, prices, slos, fleet, family, profile, unknown };
 
 bool has_any(const Node& root, std::initializer_list<std::string_view> keys) {
   return std::any_of(keys.begin(), keys.end(), [&](std::string_view key) { return root.find(key) != nullptr; });
@@ -36,6 +36,7 @@ Kind kind_by_folder(const std::string& folder) {
 
 Kind kind_by_content(const Node& root) {
   if (root.find("workload") != nullptr) return Kind::workload;
+  if (has_any(root, {"workloads", "machines"})) return Kind::fleet;
   if (has_any(root, {"class", "vendor", "gpu", "memory"})) return Kind::device;
   if (has_any(root, {"layers", "hidden", "vocabulary"})) return Kind::model;
   if (has_any(root, {"processor", "matmul", "overheads"})) return Kind::stack;
@@ -102,6 +103,7 @@ void lint_entry(const Entry& entry, Kind kind, const Database& database, Finding
     case Kind::family:
     case Kind::prices:
     case Kind::slos:
+    case Kind::fleet:
     case Kind::profile:
     case Kind::unknown: break;
   }
@@ -134,7 +136,7 @@ void lint_content(const fs::path& file, const Node& root, const Database& databa
   const Kind kind = kind_of(file, root);
   if (kind == Kind::unknown) {
     findings.push_back(
-        at(root.mark, "", "is neither a device, a model, a quantization scheme, a stack, a link nor a workload"));
+        at(root.mark, "", "is neither a device, a model, a quantization scheme, a stack, a link, a workload nor a fleet"));
   } else if (kind == Kind::types) {
     static_cast<void>(TypeTable(Section(root)));
   } else if (kind == Kind::workload) {
@@ -143,6 +145,8 @@ void lint_content(const fs::path& file, const Node& root, const Database& databa
     lint_prices(root, database, findings);
   } else if (kind == Kind::slos) {
     static_cast<void>(serving::read_slo_file(file));
+  } else if (kind == Kind::fleet) {
+    static_cast<void>(serving::read_fleet(file, database));
   } else if (has_entries(kind)) {
     for (const Entry& entry : catalogue_of(kind, database).entries_of(file)) {
       try {

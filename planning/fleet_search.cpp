@@ -153,7 +153,7 @@ std::optional<ClassPlan> class_plan(const Fleet& fleet, std::size_t workload_ind
     if (types.size() == 1) {
       counts = month.completed({0});
       // Behind a balancer replicas share what each alone would spare.
-      while (fewer && counts[0] > fleet.site.redundancy + 1 &&
+      while (fewer && counts[0] > std::max(least[0], fleet.site.redundancy + 1) &&
              fewer(types[0], m, counts[0] - fleet.site.redundancy - 1))
         --counts[0];
       counts[0] = std::max(counts[0], least[0]);

@@ -56,7 +56,8 @@ std::optional<double> date_seconds(std::string_view text) {
   const year_month_day date(std::chrono::year(static_cast<int>(*year)),
                             std::chrono::month(static_cast<unsigned>(*month)),
                             std::chrono::day(static_cast<unsigned>(*day)));
-  if (!date.ok() || *hour > 23 || *minute > 59 || *second > 60) return std::nullopt;
+  const auto within = [](std::int64_t value, std::int64_t most) { return value >= 0 && value <= most; };
+  if (!date.ok() || !within(*hour, 23) || !within(*minute, 59) || !within(*second, 60)) return std::nullopt;
   double fraction = 0;
   std::string_view rest = text.substr(to_seconds);
   if (!rest.empty() && rest.front() == '.') {

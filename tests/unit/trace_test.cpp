@@ -99,6 +99,7 @@ TEST(Trace, EveryBadRowIsNamedUpToTwenty) {
 TEST(Trace, BadRowsSayWhatIsExpected) {
   const std::string azure = "TIMESTAMP,ContextTokens,GeneratedTokens\n";
   EXPECT_NE(complaint(azure + "2023-13-01 00:00:00,1,1\n").find("TIMESTAMP: a date"), std::string::npos);
+  EXPECT_NE(complaint(azure + "2023-12-01 -1:00:00,1,1\n").find("TIMESTAMP: a date"), std::string::npos);
   EXPECT_NE(complaint(azure + "2023-12-01 00:00:00,-1,1\n").find("ContextTokens: a number of tokens"),
             std::string::npos);
   EXPECT_NE(complaint(azure + "2023-12-01 00:00:00,1\n").find("3 fields are expected, got 2"), std::string::npos);
