@@ -18,6 +18,16 @@ namespace silicast {
 namespace {
 
 constexpr std::size_t least_rows = 20;
+// One machine's host and settings would become everyone's: so many devices have at least so many rows each.
+constexpr std::ptrdiff_t least_devices = 2;
+constexpr std::size_t rows_of_a_device = 10;
+
+bool speaks_for_a_family(const std::vector<const FitRow*>& rows) {
+  std::map<std::string, std::size_t> devices;
+  for (const FitRow* row : rows) ++devices[row->scope.device];
+  const auto enough = [](const auto& device) { return device.second >= rows_of_a_device; };
+  return rows.size() >= least_rows && std::count_if(devices.begin(), devices.end(), enough) >= least_devices;
+}
 
 // What one rate is off by, as a standard deviation of its logarithm, where the model is right: repeated runs of
 // llama-bench on one machine agree within 1 to 3 %, machines of one kind (clocks, drivers, hosts) within about 5;
@@ -233,7 +243,7 @@ Profile fit_profile(const std::vector<const FitRow*>& rows, const std::string& d
 Profiles fit_profiles(const std::vector<const FitRow*>& rows, const std::string& date, unsigned threads) {
   std::map<std::string, std::vector<const FitRow*>> families;
   for (const FitRow* row : rows) families[row->family].push_back(row);
-  std::erase_if(families, [](const auto& family) { return family.second.size() < least_rows; });
+  std::erase_if(families, [](const auto& family) { return !speaks_for_a_family(family.second); });
   std::vector<const std::vector<const FitRow*>*> work;
   for (const auto& [name, members] : families) work.push_back(&members);
   // The longest first.

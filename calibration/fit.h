@@ -19,8 +19,8 @@ using Profiles = std::map<std::string, Profile>;  // by family
 // Of rows of one family, which there is at least one of. Residual scales are left at zero (cross_validation.h).
 Profile fit_profile(const std::vector<const FitRow*>& rows, const std::string& date);
 
-// Every family, in parallel. A family with less than `least_rows` is left out: its few rows would only shift the
-// priors.
+// Every family, in parallel. A family of few rows, or of one device, is left out: it would only shift the priors, or
+// make one machine's host everyone's.
 Profiles fit_profiles(const std::vector<const FitRow*>& rows, const std::string& date, unsigned threads);
 
 // How far a level of a quantity strays from the one above it: the standard deviations of the priors.

@@ -234,15 +234,15 @@ QueryMapper::QueryMapper(const Database& database)
 
 // Builds and settings that sources state in their notes and that choose other kernels.
 std::string QueryMapper::build_variant(const std::string& stack, std::string_view notes) const {
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 4> signs{{{"hipblaslt=1", "-hipblaslt"},
-                                                                                {"hipblaslt=0", "-rocblas"},
-                                                                                {"hipblaslt off", "-rocblas"},
-                                                                                {"rocwmma", "-rocwmma"}}};
-  for (const auto& [sign, suffix] : signs) {
-    if (!contains(notes, sign)) continue;
-    const auto at = stacks_.find(canonical_name(stack) + std::string(suffix));
-    if (at != stacks_.end()) return at->second;
-  }
+  std::vector<std::string> suffixes;
+  const bool wmma = contains(notes, "rocwmma");
+  const bool hipblaslt = contains(notes, "hipblaslt=1");
+  if (wmma && hipblaslt) suffixes.emplace_back("-rocwmma-hipblaslt");
+  if (hipblaslt) suffixes.emplace_back("-hipblaslt");
+  if (contains_any(notes, {"hipblaslt=0", "hipblaslt off"})) suffixes.emplace_back("-rocblas");
+  if (wmma) suffixes.emplace_back("-rocwmma");
+  for (const std::string& suffix : suffixes)
+    if (const auto at = stacks_.find(canonical_name(stack) + suffix); at != stacks_.end()) return at->second;
   return stack;
 }
 

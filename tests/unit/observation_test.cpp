@@ -265,6 +265,8 @@ TEST_F(Mapping, NotesNameTheBuild) {
   EXPECT_EQ(query_of(o).stack, "llama.cpp-rocm-2025-hipblaslt");
   o.notes = "build variant=llama.cpp-rocwmma; ub=512";
   EXPECT_EQ(query_of(o).stack, "llama.cpp-rocm-2025-rocwmma");
+  o.notes = "build variant=llama.cpp-rocwmma; hipBLASLt=1; ub=512";
+  EXPECT_EQ(query_of(o).stack, "llama.cpp-rocm-2025-rocwmma-hipblaslt");
   o.source_date = "2026-02";
   EXPECT_EQ(query_of(o).stack, "llama.cpp-rocm") << "that generation has no such build";
   o.notes = "hipBLASLt off";
