@@ -135,8 +135,8 @@ void lint_prices(const Node& root, const Database& database, Findings& findings)
 void lint_content(const fs::path& file, const Node& root, const Database& database, Findings& findings) {
   const Kind kind = kind_of(file, root);
   if (kind == Kind::unknown) {
-    findings.push_back(
-        at(root.mark, "", "is neither a device, a model, a quantization scheme, a stack, a link, a workload nor a fleet"));
+    findings.push_back(at(
+        root.mark, "", "is neither a device, a model, a quantization scheme, a stack, a link, a workload nor a fleet"));
   } else if (kind == Kind::types) {
     static_cast<void>(TypeTable(Section(root)));
   } else if (kind == Kind::workload) {

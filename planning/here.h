@@ -44,7 +44,7 @@ class HereMachine {
 
   [[nodiscard]] const std::vector<std::string>& devices() const { return devices_; }  // names or files
   [[nodiscard]] const std::string& host() const { return host_; }                     // of its GPUs; empty: not known
-  [[nodiscard]] Bytes memory() const { return memory_; }           // of the machine
+  [[nodiscard]] Bytes memory() const { return memory_; }                              // of the machine
   [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
 
  private:

@@ -59,9 +59,12 @@ same "$work/ranks3.csv" "three ranks"
 
 # One rank dies: mpirun ends the others; what was written is continued.
 ranks 2 "$work/died.csv" 2>/dev/null & pid=$!
-sleep 1
-children=$(ps -o pid= --ppid "$pid" | tail -n 1)
-for child in $children; do kill -9 "$child" 2>/dev/null || true; done
+for _ in $(seq 200); do
+  [ ! -e "$work/died.csv.part" ] || break
+  sleep 0.05
+done
+rank=$(pgrep -f "^$silicast sweep .*died.csv" | tail -n 1) || fail "no rank is left to be killed"
+kill -9 "$rank"
 wait "$pid" 2>/dev/null || true
 ranks 2 "$work/died.csv" 2>"$work/log" || fail "mpirun after a rank has died: $(cat "$work/log")"
 same "$work/died.csv" "a rank that died"
