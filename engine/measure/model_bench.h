@@ -31,12 +31,14 @@ struct ModelRun {
   // from it is not in there, waiting for a thread that they took is.
   std::vector<double> processor_seconds;
   Sample sample;  // of both
+  // Likewise of each decoded step, in all repetitions.
+  std::vector<double> step_seconds;
 
   [[nodiscard]] double tokens_per_second() const;  // mean over the repetitions, as llama-bench's avg_ts
   [[nodiscard]] double deviation() const;          // of them
-  [[nodiscard]] double undisturbed_tokens_per_second() const {
-    return static_cast<double>(test.tokens()) / sample.seconds;
-  }
+  // What would have been seen alone: of decoding by the faster quartile of the steps, which a thread that waits for
+  // another, itself kept from its processor, has not lengthened; of prompts by the fastest repetition.
+  [[nodiscard]] double undisturbed_tokens_per_second() const;
 };
 
 // The session's context must hold depth, prompt and gen of each of `batch` sequences. Token ids are drawn at random.
