@@ -173,7 +173,8 @@ std::string command_of(const Record& record) {
 // The mean and the spread of the repetitions, printed or from the samples.
 void set_value(Observation& row, const Record& record) {
   std::vector<double> samples;
-  for (const auto part : split(record.text("samples_ts"), ','))
+  const std::string listed = record.text("samples_ts");
+  for (const auto part : split(listed, ','))
     if (const auto value = parse_number(trim(part)); value && *value > 0) samples.push_back(*value);
   if (record.has("avg_ts") || samples.empty()) {
     row.value = record.required_positive("avg_ts");

@@ -28,7 +28,8 @@ std::vector<engine::LayerShape> shapes_of(const std::string& text) {
   std::vector<engine::LayerShape> shapes;
   if (text.empty()) return shapes;
   for (const auto part : split(text, ',')) {
-    const auto sides = split(lower(trim(part)), 'x');
+    const std::string lowered = lower(trim(part));
+    const auto sides = split(lowered, 'x');
     const auto rows = sides.size() == 2 ? parse_integer(sides[0]) : std::nullopt;
     const auto columns = sides.size() == 2 ? parse_integer(sides[1]) : std::nullopt;
     if (!rows || !columns || *rows < 1 || *columns < 32 || *columns % 32 != 0 || *rows > 1'000'000 ||

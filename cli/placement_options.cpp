@@ -34,7 +34,8 @@ void read_gpu_layers(const std::string& text, Offload& offload) {
 
 // "4x16": generation and lanes.
 Pcie read_pcie(const std::string& text) {
-  const auto parts = split(lower(text), 'x');
+  const std::string lowered = lower(text);
+  const auto parts = split(lowered, 'x');
   const auto generation = parts.size() == 2 ? parse_integer(parts[0]) : std::nullopt;
   const auto lanes = parts.size() == 2 ? parse_integer(parts[1]) : std::nullopt;
   constexpr std::int64_t newest_generation = 7;
