@@ -136,7 +136,8 @@ SILICAST_INLINE void quantize_bytes(const float* x, int n, float inverse, std::i
       S::store_as_bytes(q + i, value);
       sum = S::add_int(sum, value);
     }
-    minus_sum16[g] = -S::sum_int(sum);
+    // Of what is no number every lane is the least integer, which has no opposite.
+    minus_sum16[g] = static_cast<std::int32_t>(0U - static_cast<std::uint32_t>(S::sum_int(sum)));
   }
 }
 
