@@ -257,8 +257,8 @@ bool QueryMapper::runs(const Stack& stack, const QuantScheme& scheme) const {
 
 std::optional<std::string> QueryMapper::stack_of(const Observation& row, const Query& query) const {
   std::string backend = canonical_name(row.backend);
-  // Ollama runs llama.cpp's back ends.
-  if (backend == "ollama") backend = "llama.cpp";
+  // Ollama runs llama.cpp's back ends; where a source does not name the back end, it is the device's usual one.
+  if (backend == "ollama" || backend == "llama.cpp-unknown") backend = "llama.cpp";
   if (backend == "ollama-cpu") backend = "llama.cpp-cpu";
   if (backend == "llama.cpp") backend = canonical_name(database_->device(query.device)->default_stack);
   const auto named = stacks_.find(backend);
