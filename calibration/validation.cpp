@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "calibration/baselines.h"
 #include "calibration/question.h"
+#include "model/memory.h"
 
 namespace silicast {
 
@@ -88,6 +89,7 @@ void predict_row(ValidatedRow& row, const Question& question, Compiled& c, const
   c.query.gen = question.query.gen;
   c.query.depth = question.query.depth;
   c.query.concurrency = question.query.concurrency;
+  c.layers = layer_memory(*c.workload, memory_request(c).cache, c.stack->allocation);
   const Prediction p = predict(c, database);
   const auto answer = answer_to(question.metric, p);
   if (!answer) {
