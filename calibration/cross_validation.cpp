@@ -6,6 +6,8 @@
 #include <map>
 #include <set>
 
+#include "model/parameter_spread.h"
+
 namespace silicast {
 
 namespace {
@@ -29,23 +31,6 @@ std::string group_of(const FitRow& row, FoldBy by) {
     case FoldBy::cell: break;
   }
   return row.scope.device + "|" + row.scope.stack + "|" + row.model + "|" + row.quant + "|" + row.shape;
-}
-
-// Groups in the order of their hashes, dealt out like cards: folds of as many groups, whatever their names.
-std::vector<std::size_t> folds_of(const std::vector<FitRow>& rows, FoldBy by, std::size_t folds) {
-  std::set<std::pair<std::uint64_t, std::string>> groups;
-  for (const FitRow& row : rows) {
-    const std::string group = group_of(row, by);
-    groups.emplace(hash_of(group), group);
-  }
-  std::map<std::string, std::size_t> fold_of_group;
-  for (const auto& [hash, group] : groups) {
-    const std::size_t position = fold_of_group.size();
-    fold_of_group.emplace(group, position % folds);
-  }
-  std::vector<std::size_t> result;
-  for (const FitRow& row : rows) result.push_back(fold_of_group.at(group_of(row, by)));
-  return result;
 }
 
 // Medians of measured over ideal.
@@ -82,37 +67,7 @@ class Efficiencies {
   std::map<std::string, double> medians_;
 };
 
-HeldOut predict(const FitRow& row, std::size_t fold, const Profiles& profiles) {
-  HeldOut held{.row = &row, .fold = fold};
-  const auto at = profiles.find(row.family);
-  const Profile none;
-  const Profile& profile = at == profiles.end() ? none : at->second;
-  const StepCost cost = row.cost(profile.corrections(row.scope));
-  held.predicted = row.tokens / cost.seconds.value();
-  held.bound = cost.bottleneck();
-  held.level = profile.level(row.scope);
-  held.parameter_sd = log_scale(0, profile.log_sd(row.scope, row.main_type), cost);
-  return held;
-}
-
 bool is_prefill(const HeldOut& held) { return held.row->metric == Metric::prefill_rate; }
-
-// The s with which the weighted share of rows within z90 sqrt(s^2 + sd^2) is 80 %.
-double scale_for(const std::vector<const HeldOut*>& rows) {
-  std::vector<std::pair<double, double>> needed;  // s^2 of each row, weight
-  double total = 0;
-  for (const HeldOut* held : rows) {
-    const double off = std::log(held->row->measured / held->predicted) / z90;
-    needed.emplace_back(std::max(0.0, off * off - held->parameter_sd * held->parameter_sd), held->row->weight);
-    total += held->row->weight;
-  }
-  std::sort(needed.begin(), needed.end());
-  constexpr double covered = 0.8;
-  double sum = 0;
-  for (const auto& [square, weight] : needed)
-    if ((sum += weight) >= covered * total) return std::sqrt(square);
-  return needed.empty() ? 0 : std::sqrt(needed.back().first);
-}
 
 void set_intervals(CrossValidation& result) {
   std::vector<const HeldOut*> all;
@@ -133,6 +88,38 @@ void set_intervals(CrossValidation& result) {
 
 std::string_view name_of(FoldBy by) { return fold_names[static_cast<std::size_t>(by)]; }
 
+std::vector<std::size_t> folds_of(const std::vector<FitRow>& rows, FoldBy by, std::size_t folds) {
+  std::set<std::pair<std::uint64_t, std::string>> groups;
+  for (const FitRow& row : rows) {
+    const std::string group = group_of(row, by);
+    groups.emplace(hash_of(group), group);
+  }
+  std::map<std::string, std::size_t> fold_of_group;
+  for (const auto& [hash, group] : groups) {
+    const std::size_t position = fold_of_group.size();
+    fold_of_group.emplace(group, position % folds);
+  }
+  std::vector<std::size_t> result;
+  for (const FitRow& row : rows) result.push_back(fold_of_group.at(group_of(row, by)));
+  return result;
+}
+
+HeldOutPredictor::Known::Known(const Profile& profile, const Scope& scope)
+    : corrections(profile.corrections(scope)), spread(profile, scope) {}
+
+HeldOut HeldOutPredictor::operator()(const FitRow& row, std::size_t fold) {
+  const auto at = profiles_.find(row.family);
+  const Profile& profile = at == profiles_.end() ? none_ : at->second;
+  const Known& known = known_.try_emplace({row.family, row.scope}, profile, row.scope).first->second;
+  const StepCost cost = row.cost(known.corrections);
+  HeldOut held{.row = &row, .fold = fold};
+  held.predicted = row.tokens / cost.seconds.value();
+  held.bound = cost.bottleneck();
+  held.level = profile.level(row.scope);
+  held.parameter_sd = known.spread.log_sd(row.corrected(known.corrections), row.step_seconds * known.corrections.step);
+  return held;
+}
+
 CrossValidation cross_validate(const std::vector<FitRow>& rows, FoldBy by, std::size_t folds, unsigned threads,
                                const Progress& progress) {
   CrossValidation result{.by = by};
@@ -146,16 +133,33 @@ CrossValidation cross_validate(const std::vector<FitRow>& rows, FoldBy by, std::
     std::vector<const FitRow*> pointers;
     for (const FitRow& row : training) pointers.push_back(&row);
     const Profiles profiles = fit_profiles(pointers, "", threads);
+    HeldOutPredictor predict(profiles);
     const Efficiencies efficiencies(pointers);
     for (std::size_t i = 0; i < rows.size(); ++i) {
       if (fold_of[i] != fold) continue;
-      result.rows.push_back(predict(rows[i], fold, profiles));
+      result.rows.push_back(predict(rows[i], fold));
       efficiencies.predict(result.rows.back());
     }
     progress("by " + std::string(name_of(by)) + ": fold " + std::to_string(fold + 1) + " of " + std::to_string(folds));
   }
   set_intervals(result);
   return result;
+}
+
+double scale_for(const std::vector<const HeldOut*>& rows) {
+  std::vector<std::pair<double, double>> needed;  // s^2 of each row, weight
+  double total = 0;
+  for (const HeldOut* held : rows) {
+    const double off = std::log(held->row->measured / held->predicted) / z90;
+    needed.emplace_back(std::max(0.0, off * off - held->parameter_sd * held->parameter_sd), held->row->weight);
+    total += held->row->weight;
+  }
+  std::sort(needed.begin(), needed.end());
+  constexpr double covered = 0.8;
+  double sum = 0;
+  for (const auto& [square, weight] : needed)
+    if ((sum += weight) >= covered * total) return std::sqrt(square);
+  return needed.empty() ? 0 : std::sqrt(needed.back().first);
 }
 
 std::array<ResidualScale, evidence_level_count> residual_scales(const std::vector<const HeldOut*>& rows,

@@ -6,12 +6,15 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "calibration/fit.h"
 #include "calibration/statistics.h"
+#include "model/parameter_spread.h"
 
 namespace silicast {
 
@@ -34,6 +37,31 @@ struct CrossValidation {
   FoldBy by{};
   std::vector<HeldOut> rows;
 };
+
+// Groups in the order of their hashes, dealt out like cards: folds of as many groups, whatever their names.
+std::vector<std::size_t> folds_of(const std::vector<FitRow>& rows, FoldBy by, std::size_t folds);
+
+// Predicts rows by profiles, which outlive it; what these say of each device and stack is worked out once. Intervals
+// are left open.
+class HeldOutPredictor {
+ public:
+  explicit HeldOutPredictor(const Profiles& profiles) : profiles_(profiles) {}
+  HeldOut operator()(const FitRow& row, std::size_t fold);
+
+ private:
+  struct Known {
+    Known(const Profile& profile, const Scope& scope);
+    Corrections corrections;
+    ParameterSpread spread;
+  };
+
+  const Profiles& profiles_;
+  Profile none_;
+  std::map<std::pair<std::string, Scope>, Known> known_;
+};
+
+// The s with which the weighted share of rows within z90 sqrt(s^2 + sd^2) is 80 %.
+double scale_for(const std::vector<const HeldOut*>& rows);
 
 using Progress = std::function<void(const std::string&)>;
 

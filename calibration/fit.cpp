@@ -4,13 +4,13 @@
 #include <ceres/ceres.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cmath>
 #include <memory>
 #include <thread>
 #include <unordered_map>
 
+#include "calibration/posterior.h"
 #include "calibration/residual.h"
 
 namespace silicast {
@@ -29,26 +29,8 @@ bool speaks_for_a_family(const std::vector<const FitRow*>& rows) {
   return rows.size() >= least_rows && std::count_if(devices.begin(), devices.end(), enough) >= least_devices;
 }
 
-// What one rate is off by, as a standard deviation of its logarithm, where the model is right: repeated runs of
-// llama-bench on one machine agree within 1 to 3 %, machines of one kind (clocks, drivers, hosts) within about 5;
-// prefill varies more.
-constexpr double decode_noise = 0.05;
-constexpr double prefill_noise = 0.08;
-// Beyond so many of them a row counts less and less (Cauchy): mislabelled, throttled, another build than stated.
-constexpr double outlier_begins = 2;
-
 // Above what nobody's hardware strays: keeps logarithms finite whatever the rows say.
 constexpr double farthest_log = 3;
-
-// Kernels for one column, which stream the weights as fast as the memory gives them: what their names share says more
-// than what tells them apart.
-bool is_vector_kernel(const std::string& parameter) {
-  if (!parameter.starts_with("kernel/name/")) return false;
-  constexpr std::array<std::string_view, 7> signs{"mmv", "mul_mv", "mul_mat_vec", "vec_dot",
-                                                  "qmv", "gemv",   "one column"};
-  return std::any_of(signs.begin(), signs.end(),
-                     [&](std::string_view sign) { return parameter.find(sign) != std::string::npos; });
-}
 
 // The parameters of a problem with their priors: each is centred on its parent, or on zero.
 class Parameters {
@@ -79,12 +61,14 @@ class Parameters {
   [[nodiscard]] std::size_t size() const { return names_.size(); }
   [[nodiscard]] const std::string& name(std::size_t i) const { return names_[i]; }
   [[nodiscard]] const std::optional<std::size_t>& parent(std::size_t i) const { return parents_[i]; }
-  [[nodiscard]] double spread(std::size_t i) const {
-    if (is_vector_kernel(names_[i])) return spread_.find("kernel/vector")->second;
-    const auto first = names_[i].find('/');
-    return spread_.find(names_[i].substr(0, names_[i].find('/', first + 1)))->second;
-  }
+  [[nodiscard]] double spread(std::size_t i) const { return spread_.find(prior_of(names_[i]))->second; }
   double* value(std::size_t i) { return &values_[i]; }
+  [[nodiscard]] std::vector<double*> blocks() {
+    std::vector<double*> all;
+    for (double& value : values_) all.push_back(&value);
+    return all;
+  }
+  [[nodiscard]] const std::vector<std::string>& names() const { return names_; }
   [[nodiscard]] const std::vector<double>& values() const { return values_; }
 
  private:
@@ -95,20 +79,30 @@ class Parameters {
   std::vector<double> values_;
 };
 
-// (log predicted - log measured) / noise.
-struct RowResidual {
-  RowFunction function;
-  double log_measured = 0;  // of the seconds
-  double noise = 1;
+// (log predicted - log measured) / noise, of parameters that are blocks of one each.
+class RowCost : public ceres::CostFunction {
+ public:
+  RowCost(RowFunction function, double log_measured, double noise)
+      : function_(std::move(function)), log_measured_(log_measured), noise_(noise) {
+    set_num_residuals(1);
+    mutable_parameter_block_sizes()->assign(function_.parameters.size(), 1);
+  }
 
-  template <class T>
-  bool operator()(T const* const* blocks, T* residual) const {
-    using std::log;
-    std::vector<T> logs(function.parameters.size());
-    for (std::size_t i = 0; i < logs.size(); ++i) logs[i] = blocks[i][0];
-    residual[0] = (log(function.seconds(logs.data())) - log_measured) / noise;
+  bool Evaluate(double const* const* blocks, double* residual, double** jacobians) const override {
+    const std::size_t n = function_.parameters.size();
+    std::vector<double> logs(n), slopes(n);
+    for (std::size_t i = 0; i < n; ++i) logs[i] = *blocks[i];
+    const double seconds = function_.seconds(logs.data(), jacobians == nullptr ? nullptr : slopes.data());
+    *residual = (std::log(seconds) - log_measured_) / noise_;
+    for (std::size_t i = 0; jacobians != nullptr && i < n; ++i)
+      if (jacobians[i] != nullptr) *jacobians[i] = slopes[i] / (seconds * noise_);
     return true;
   }
+
+ private:
+  RowFunction function_;
+  double log_measured_;  // of the seconds
+  double noise_;
 };
 
 struct PriorResidual {
@@ -128,16 +122,9 @@ struct PriorResidual {
 
 void add_row(ceres::Problem& problem, Parameters& parameters, const FitRow& row,
              const std::vector<std::size_t>& indices, RowFunction function) {
-  constexpr int derivatives_at_once = 8;
-  const double noise = row.metric == Metric::prefill_rate ? prefill_noise : decode_noise;
-  auto* cost = new ceres::DynamicAutoDiffCostFunction<RowResidual, derivatives_at_once>(
-      new RowResidual{std::move(function), std::log(row.tokens / row.measured), noise});
+  auto* cost = new RowCost(std::move(function), std::log(row.tokens / row.measured), noise_of(row));
   std::vector<double*> blocks;
-  for (const std::size_t index : indices) {
-    cost->AddParameterBlock(1);
-    blocks.push_back(parameters.value(index));
-  }
-  cost->SetNumResiduals(1);
+  for (const std::size_t index : indices) blocks.push_back(parameters.value(index));
   problem.AddResidualBlock(
       cost, new ceres::ScaledLoss(new ceres::CauchyLoss(outlier_begins), row.weight, ceres::TAKE_OWNERSHIP), blocks);
 }
@@ -169,21 +156,6 @@ void solve(ceres::Problem& problem) {
   ensure(summary.IsSolutionUsable(), "a fit with priors has a solution");
 }
 
-// Standard deviations of each parameter, the others given: 1 / sqrt of the diagonal of J'J, J with loss and priors. The
-// parameters of a row make up for each other (a kernel's efficiency for a device's bandwidth), so that their marginal
-// deviations together would overstate what a prediction leaves open; residual scales from held-out rows tell the rest.
-std::vector<double> deviations(ceres::Problem& problem, Parameters& parameters) {
-  ceres::Problem::EvaluateOptions options;
-  for (std::size_t i = 0; i < parameters.size(); ++i) options.parameter_blocks.push_back(parameters.value(i));
-  ceres::CRSMatrix jacobian;
-  problem.Evaluate(options, nullptr, nullptr, nullptr, &jacobian);
-  std::vector<double> information(parameters.size());
-  for (std::size_t i = 0; i < jacobian.values.size(); ++i)
-    information[static_cast<std::size_t>(jacobian.cols[i])] += jacobian.values[i] * jacobian.values[i];
-  for (double& of_parameter : information) of_parameter = 1 / std::sqrt(of_parameter);
-  return information;
-}
-
 void count(Profile& profile, const FitRow& row) {
   ++(row.metric == Metric::prefill_rate ? profile.prefill_rows : profile.decode_rows);
   ++profile.measurements[row.scope.device][row.scope.stack];
@@ -206,7 +178,7 @@ std::map<std::string, double, std::less<>> prior_spread(std::string_view family)
       {"unpack/device", 0.01},  // counted in sources: the same everywhere
       {"unpack/type", 0.2},       {"matrix/type", 0.15},
       {"kernel/name", 0.35},    // attention: estimates
-      {"kernel/vector", 0.08},  // see is_vector_kernel
+      {"kernel/vector", 0.08},  // see prior_of
       {"matrix/generation", 0.2}, {"launch/generation", 0.2},
       {"step/stack", 0.5},
   };
@@ -234,9 +206,7 @@ Profile fit_profile(const std::vector<const FitRow*>& rows, const std::string& d
     add_row(problem, parameters, *rows[i], indices[i], std::move(functions[i]));
   add_priors(problem, parameters);
   solve(problem);
-  const auto sd = deviations(problem, parameters);
-  for (std::size_t i = 0; i < parameters.size(); ++i)
-    profile.parameters[parameters.name(i)] = {parameters.values()[i], sd[i]};
+  set_estimates(profile, parameters.names(), parameters.values(), posterior_covariance(problem, parameters.blocks()));
   return profile;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Profiles from measured rates: robust least squares on the logarithm of predicted over measured time, priors as
-// residuals (Ceres Solver, automatic derivatives). One family of stacks is one problem: nothing is pooled between them.
+// residuals (Ceres Solver). One family of stacks is one problem: nothing is pooled between them.
 // The same rows give the same profile, bit for bit: a problem is solved by one thread.
 #pragma once
 

@@ -21,7 +21,6 @@ struct FitRow {
   std::string model;
   std::string quant;
   std::string family;  // of stacks
-  std::string main_type;
   Scope scope;
   Metric metric{};           // prefill_rate or decode_rate
   double measured = 0;       // tokens per second
@@ -34,6 +33,8 @@ struct FitRow {
   std::string model_class;  // dense, mixture of experts; hybrid where some layers have no attention
   double depth = 0;         // tokens in the cache before it
 
+  // The operations with other parameters than the nominal ones.
+  [[nodiscard]] std::vector<OpWork> corrected(const Corrections& corrections) const;
   [[nodiscard]] StepCost cost(const Corrections& corrections) const;
 };
 

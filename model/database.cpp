@@ -96,21 +96,44 @@ std::shared_ptr<const Stack> Database::stack(std::string_view name) const {
   return cached(stack_cache_, name, [&] { return read_stack(stacks_.find_or_read(name), *types_); });
 }
 
-std::shared_ptr<const Profile> Database::profile(std::string_view family) const {
+std::shared_ptr<const Profile> Database::profile(std::string_view family, std::string_view device) const {
+  const auto read = [](const std::filesystem::path& folder, const std::string& name) {
+    const auto file = folder / "profiles" / (name + ".yaml");
+    const bool there = !folder.empty() && std::filesystem::exists(file);
+    return there ? std::make_shared<const Profile>(read_profile(file)) : nullptr;
+  };
   const std::lock_guard lock(mutex_);
-  if (const auto at = profile_cache_.find(family); at != profile_cache_.end()) return at->second;
-  auto file = folder_ / "profiles" / (std::string(family) + ".yaml");
-  if (!std::filesystem::exists(file)) file = user_folder() / "profiles" / (std::string(family) + ".yaml");
-  const auto read = std::filesystem::exists(file) ? std::make_shared<const Profile>(read_profile(file)) : nullptr;
-  return profile_cache_.emplace(std::string(family), read).first->second;
+  auto at = profile_cache_.find(family);
+  if (at == profile_cache_.end()) {
+    const std::string name(family);
+    std::shared_ptr<const Profile> common = read(folder_, name);
+    if (!common) common = read(user_folder(), name);
+    at = profile_cache_.emplace(name, Profiles{std::move(common), {}}).first;
+  }
+  if (device.empty()) return at->second.common;
+  auto own = at->second.of_device.find(device);
+  if (own == at->second.of_device.end()) {
+    const std::string name(device);
+    own = at->second.of_device.emplace(name, read(user_folder(), std::string(family) + "@" + name)).first;
+  }
+  return own->second ? own->second : at->second.common;
 }
 
 std::shared_ptr<const Corrections> Database::corrections(std::string_view family, const Scope& scope) const {
-  const auto profile_of_family = profile(family);
+  const auto profile_of_family = profile(family, scope.device);
   if (!profile_of_family) return nullptr;
   const std::lock_guard lock(mutex_);
   std::shared_ptr<const Corrections>& known = corrections_cache_[scope];
   if (!known) known = std::make_shared<const Corrections>(profile_of_family->corrections(scope));
+  return known;
+}
+
+std::shared_ptr<const ParameterSpread> Database::parameter_spread(std::string_view family, const Scope& scope) const {
+  const auto profile_of_family = profile(family, scope.device);
+  if (!profile_of_family) return nullptr;
+  const std::lock_guard lock(mutex_);
+  std::shared_ptr<const ParameterSpread>& known = spread_cache_[scope];
+  if (!known) known = std::make_shared<const ParameterSpread>(*profile_of_family, scope);
   return known;
 }
 

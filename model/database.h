@@ -14,6 +14,7 @@
 #include "base/catalogue.h"
 #include "hardware/device.h"
 #include "hardware/link.h"
+#include "model/parameter_spread.h"
 #include "model/prices.h"
 #include "model/profile.h"
 #include "model/stack.h"
@@ -49,10 +50,14 @@ class Database {
   // A catalogue name or a model YAML.
   [[nodiscard]] std::shared_ptr<const Architecture> architecture(std::string_view name) const;
 
-  // Of a family of stacks, in the data folder, else in the user's; null: nothing was fitted.
-  [[nodiscard]] std::shared_ptr<const Profile> profile(std::string_view family) const;
+  // Of a family of stacks: what the user fitted to that device (profiles/FAMILY@DEVICE.yaml in their folder), else the
+  // data folder's, else the user's for the family (profiles/FAMILY.yaml); null: nothing was fitted.
+  [[nodiscard]] std::shared_ptr<const Profile> profile(std::string_view family, std::string_view device = {}) const;
   // What that profile says of a device; null: nothing was fitted.
   [[nodiscard]] std::shared_ptr<const Corrections> corrections(std::string_view family, const Scope& scope) const;
+  // And how surely it says it; null likewise.
+  [[nodiscard]] std::shared_ptr<const ParameterSpread> parameter_spread(std::string_view family,
+                                                                        const Scope& scope) const;
 
   [[nodiscard]] const Catalogue& devices() const { return devices_; }
   [[nodiscard]] const Catalogue& models() const { return models_; }
@@ -87,8 +92,14 @@ class Database {
   mutable Cache<Link> link_cache_;
   mutable Cache<QuantScheme> quant_cache_;
   mutable Cache<Architecture> architecture_cache_;
-  mutable Cache<Profile> profile_cache_;
-  mutable std::map<Scope, std::shared_ptr<const Corrections>> corrections_cache_;  // a stack is of one family
+  struct Profiles {
+    std::shared_ptr<const Profile> common;  // null: there is none
+    Cache<Profile> of_device;
+  };
+  mutable std::map<std::string, Profiles, std::less<>> profile_cache_;  // by family
+  // A stack is of one family.
+  mutable std::map<Scope, std::shared_ptr<const Corrections>> corrections_cache_;
+  mutable std::map<Scope, std::shared_ptr<const ParameterSpread>> spread_cache_;
 };
 
 }  // namespace silicast

@@ -26,17 +26,19 @@ std::int64_t ubatch_of(const Compiled& c) { return c.query.ubatch.value_or(c.sta
 // One sequence on one device that holds all layers: what profiles are fitted on.
 bool is_calibrated_case(const Compiled& c) { return c.evaluator.single() != nullptr && c.query.concurrency == 1; }
 
-// The type of most weights.
-std::string main_type(const Workload& workload) {
-  std::vector<std::int64_t> elements(workload.type_table->all().size());
-  for (std::size_t i = 0; i < workload.tensors.size(); ++i)
-    elements[index_of(workload.types[i])] += workload.tensors[i].elements();
-  const auto most = std::max_element(elements.begin(), elements.end());
-  return workload.type_table->all()[static_cast<std::size_t>(most - elements.begin())].name;
-}
-
-double scale_of(const Certainty& certainty, double residual, const StepCost& cost) {
-  return log_scale(residual, certainty.log_sd, cost);
+// Of the rate of a phase that consists of these steps.
+double log_scale(const Certainty& certainty, double residual, const std::vector<RepeatedStep>& steps) {
+  if (!certainty.parameters) return residual;
+  std::vector<OpWork> all;
+  double overhead = 0;
+  for (const RepeatedStep& step : steps) {
+    overhead += step.times * certainty.evaluator->step_overhead().value();
+    for (OpWork& work : certainty.evaluator->work(step.batch)) {
+      work.layers *= step.times;
+      all.push_back(work);
+    }
+  }
+  return std::hypot(residual, certainty.parameters->log_sd(all, overhead));
 }
 
 // The same relative spread for a time that consists of a phase.
@@ -118,8 +120,20 @@ std::int64_t deepest(const Query& query) {
 }  // namespace
 
 Certainty certainty_of(const Compiled& c, const Database& database) {
-  if (!c.profile || !is_calibrated_case(c)) return {.residual = database.residual_scale()};
-  return {c.profile->residual_of(c.profile->level(c.scope)), c.profile->log_sd(c.scope, main_type(*c.workload))};
+  if (!c.profile || !is_calibrated_case(c)) return {.residual = database.residual_scale(), .parameters = nullptr};
+  return {.residual = c.profile->residual_of(c.profile->level(c.scope)),
+          .parameters = database.parameter_spread(c.stack->family, c.scope),
+          .evaluator = c.evaluator.single(),
+          .ubatch = ubatch_of(c)};
+}
+
+// One step stands for its phase: what it consists of changes little from one to the next.
+double Certainty::prefill(const Query& query) const {
+  return log_scale(*this, residual.prefill, parameters ? prefill_steps(query, ubatch, 1) : std::vector<RepeatedStep>());
+}
+
+double Certainty::decode(const Query& query) const {
+  return log_scale(*this, residual.decode, parameters ? decode_steps(query, 1) : std::vector<RepeatedStep>());
 }
 
 EvidenceLevel evidence_level(const Compiled& c) {
@@ -129,14 +143,13 @@ EvidenceLevel evidence_level(const Compiled& c) {
 }
 
 Phase prefill_phase(const StepCost& cost, const Query& query, const Certainty& certainty) {
-  const double scale = scale_of(certainty, certainty.residual.prefill, cost);
   const double tokens = static_cast<double>(query.prompt * query.concurrency);
-  return {cost.seconds, around(tokens / cost.seconds.value(), scale), cost};
+  return {cost.seconds, around(tokens / cost.seconds.value(), certainty.prefill(query)), cost};
 }
 
 Phase decode_phase(const StepCost& cost, const Query& query, const Certainty& certainty) {
-  const double scale = scale_of(certainty, certainty.residual.decode, cost);
-  return {cost.seconds, around(static_cast<double>(query.concurrency) / cost.seconds.value(), scale), cost};
+  const auto tokens = static_cast<double>(query.concurrency);
+  return {cost.seconds, around(tokens / cost.seconds.value(), certainty.decode(query)), cost};
 }
 
 Latencies latencies_of(const Phase* prefill, const Phase* decode, const Query& query, Seconds request) {

@@ -39,6 +39,8 @@ struct Query {
   std::string device;           // NAME, or NAMExN for several
   std::string stack;            // empty: the device's usual one that reads the quantization's format
   std::optional<Bytes> memory;  // one of the device's options; absent: the largest
+  // The file's own size, of a mix that is known only roughly: what a step reads of it goes by this. Absent: the mix's.
+  std::optional<Bytes> model_size;
   std::int64_t prompt = 512;
   std::int64_t gen = 128;
   std::int64_t depth = 0;  // tokens already in the cache
@@ -52,7 +54,7 @@ struct Query {
   bool unified_cache = false;  // llama.cpp's --kv-unified: the sequences share one buffer
   FlashAttention flash_attention = FlashAttention::automatic;
   std::optional<std::int64_t> ubatch;
-  std::optional<std::int64_t> threads;        // of a CPU; absent: every core
+  std::optional<std::int64_t> threads;        // of a CPU; absent: every fast core
   std::string os;                             // release that decides the usable share of unified memory
   std::optional<Bytes> wired_limit;           // overrides that share
   std::vector<FieldOverride> overrides;       // what-if on any hardware field
@@ -230,7 +232,13 @@ StepCost mean_decode_cost(StepMemo& evaluator, const Query& query);
 // How sure a prediction is: the residual scale of its level of evidence, beside what the parameters leave open.
 struct Certainty {
   ResidualScale residual;
-  ResourceTimes log_sd{};
+  std::shared_ptr<const ParameterSpread> parameters;  // null: nothing was fitted
+  const StepEvaluator* evaluator = nullptr;           // of the bound query, which outlives this
+  std::int64_t ubatch = 0;
+
+  // Standard deviations of the logarithm of the phase's rate.
+  [[nodiscard]] double prefill(const Query& query) const;
+  [[nodiscard]] double decode(const Query& query) const;
 };
 Certainty certainty_of(const Compiled& compiled, const Database& database);
 EvidenceLevel evidence_level(const Compiled& compiled);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/profile.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -11,17 +12,40 @@ namespace {
 constexpr std::array<std::string_view, evidence_level_count> level_names{"measured", "same-device", "same-family",
                                                                          "datasheet"};
 
-// "bandwidth/device/rtx-4090" -> "bandwidth/device"
-std::string_view level_of(std::string_view name) {
-  const auto first = name.find('/');
-  return name.substr(0, name.find('/', first + 1));
-}
-
 double squared(double x) { return x * x; }
 
 }  // namespace
 
 std::string_view name_of(EvidenceLevel level) { return level_names[static_cast<std::size_t>(level)]; }
+
+std::string_view prior_of(std::string_view name) {
+  constexpr std::array<std::string_view, 7> one_column{"mmv", "mul_mv", "mul_mat_vec", "vec_dot",
+                                                       "qmv", "gemv",   "one column"};
+  if (name.starts_with("kernel/name/") && std::any_of(one_column.begin(), one_column.end(), [&](std::string_view sign) {
+        return name.find(sign) != std::string_view::npos;
+      }))
+    return "kernel/vector";
+  const auto first = name.find('/');
+  return name.substr(0, name.find('/', first + 1));
+}
+
+std::string_view owner_of(std::string_view name) {
+  const std::string_view owner = name.substr(name.find('/') + 1);
+  return owner.starts_with("device/") || owner.starts_with("architecture/") ? owner : std::string_view();
+}
+
+std::vector<std::string_view> correlated_with(const Profile& profile, std::string_view name) {
+  const std::string_view owner = owner_of(name);
+  std::vector<std::string_view> partners;
+  for (const auto& [other, estimate] : profile.parameters)
+    if (owner_of(other).empty() && (!owner.empty() || other < name)) partners.push_back(other);
+  if (owner.empty()) return partners;
+  for (const std::string_view quantity : pooled_quantities) {
+    const auto at = profile.parameters.find(std::string(quantity) + "/" + std::string(owner));
+    if (at != profile.parameters.end() && at->first < name) partners.push_back(at->first);
+  }
+  return partners;
+}
 
 std::string parameter_name(std::string_view quantity, std::string_view level, std::string_view name) {
   return std::string(quantity) + "/" + std::string(level) + "/" + std::string(name);
@@ -37,7 +61,7 @@ Estimate Profile::pooled(std::string_view quantity, const Scope& scope) const {
   for (const std::string& name : pooled_names(quantity, scope)) {
     if (const auto at = parameters.find(name); at != parameters.end())
       return {at->second.log, std::sqrt(squared(at->second.sd) + variance)};
-    if (const auto at = spread.find(level_of(name)); at != spread.end()) variance += squared(at->second);
+    if (const auto at = spread.find(prior_of(name)); at != spread.end()) variance += squared(at->second);
   }
   return {0, std::sqrt(variance)};
 }
@@ -65,17 +89,6 @@ Corrections Profile::corrections(const Scope& scope) const {
   return c;
 }
 
-ResourceTimes Profile::log_sd(const Scope& scope, std::string_view type) const {
-  ResourceTimes sd{};
-  const auto at = [&sd](Resource resource) -> double& { return sd[static_cast<std::size_t>(resource)]; };
-  at(Resource::dram) = pooled("bandwidth", scope).sd;
-  at(Resource::matrix) = std::hypot(pooled("matrix", scope).sd, named("matrix", "generation", scope.stack).sd,
-                                    named("matrix", "type", type).sd);
-  at(Resource::dequant) = std::hypot(pooled("unpack", scope).sd, named("unpack", "type", type).sd);
-  at(Resource::launch) = std::hypot(pooled("launch", scope).sd, named("launch", "generation", scope.stack).sd);
-  return sd;
-}
-
 EvidenceLevel Profile::level(const Scope& scope) const {
   if (const auto device = measurements.find(scope.device); device != measurements.end())
     return device->second.contains(scope.stack) ? EvidenceLevel::measured : EvidenceLevel::same_device;
@@ -94,14 +107,6 @@ std::int64_t Profile::rows(const Scope& scope) const {
     case EvidenceLevel::datasheet: break;
   }
   return 0;
-}
-
-double log_scale(double residual, const ResourceTimes& log_sd, const StepCost& cost) {
-  double variance = squared(residual);
-  if (cost.seconds.value() <= 0) return residual;
-  for (std::size_t i = 0; i < resource_count; ++i)
-    variance += squared(log_sd[i] * cost.bound[i] / cost.seconds.value());
-  return std::sqrt(variance);
 }
 
 }  // namespace silicast

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What measurements have told about a family of stacks (llama.cpp-cuda with its generations): natural logarithms of the
-// factors of model/corrections.h with their standard deviations, pooled so that every device borrows from its kind.
+// factors of model/corrections.h with their posterior covariance, pooled so that every device borrows from its kind.
 //
 // A parameter is named QUANTITY/LEVEL/NAME. The pooled quantities (bandwidth, matrix, launch, unpack) have the levels
 // device, architecture and stack: an estimate at one level is centred on the next one, with a spread that the profile
@@ -21,7 +21,6 @@
 #include <vector>
 
 #include "model/corrections.h"
-#include "model/step_cost.h"
 
 namespace silicast {
 
@@ -52,6 +51,10 @@ struct Scope {
 struct Estimate {
   double log = 0;  // of the factor
   double sd = 0;
+  // In thousandths, with those before it in the order of names: with the parameters of no device or architecture (all
+  // of them for one of a device), then with the others of its own device or architecture. Parameters of two devices are
+  // never used together. Empty: not known, taken for independent.
+  std::vector<std::int16_t> correlations{};
 };
 
 struct Profile {
@@ -66,8 +69,6 @@ struct Profile {
   std::array<ResidualScale, evidence_level_count> residual{};
 
   [[nodiscard]] Corrections corrections(const Scope& scope) const;
-  // Standard deviation of the logarithm of each resource's time; `type` is that of most weights.
-  [[nodiscard]] ResourceTimes log_sd(const Scope& scope, std::string_view type) const;
   [[nodiscard]] EvidenceLevel level(const Scope& scope) const;
   // Rows that bear on the level.
   [[nodiscard]] std::int64_t rows(const Scope& scope) const;
@@ -81,14 +82,20 @@ struct Profile {
   [[nodiscard]] Estimate named(std::string_view quantity, std::string_view level, std::string_view name) const;
 };
 
+// The parameters that a parameter has correlations with, in that order.
+std::vector<std::string_view> correlated_with(const Profile& profile, std::string_view name);
+
+// The entry of `spread` that is a parameter's prior: "bandwidth/device/rtx-4090" -> "bandwidth/device". Kernels for one
+// column are "kernel/vector": they stream the weights as fast as the memory gives them, and what their names share says
+// more than what tells them apart.
+std::string_view prior_of(std::string_view name);
+// "device/rtx-4090" or "architecture/ada"; empty for a parameter of neither.
+std::string_view owner_of(std::string_view name);
+
 // Names in the order of fallback: "bandwidth/device/rtx-4090", "bandwidth/architecture/ada", "bandwidth/stack".
 std::vector<std::string> pooled_names(std::string_view quantity, const Scope& scope);
 std::string parameter_name(std::string_view quantity, std::string_view level, std::string_view name);
 inline constexpr std::array<std::string_view, 4> pooled_quantities{"bandwidth", "matrix", "launch", "unpack"};
-
-// 80 % intervals: the residual scale of the level beside what the parameters leave open, weighed by what bounds the
-// time.
-double log_scale(double residual, const ResourceTimes& log_sd, const StepCost& cost);
 
 // Throws InputError with file, line, key and rule.
 Profile read_profile(const std::filesystem::path& file);

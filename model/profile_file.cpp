@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Profiles as YAML. An estimate is one scalar, "LOG SD": a file of 300 of them is read with every prediction.
+// Profiles as YAML. An estimate is one scalar, "LOG SD CORRELATIONS": a file of 300 of them is read with every
+// prediction.
+#include <charconv>
 #include <cmath>
 #include <cstdio>
 
@@ -14,15 +16,28 @@ namespace {
 // A factor beyond e^5, or a deviation of as much, is no correction.
 constexpr double widest_log = 5;
 
+// "LOG SD", then correlations in thousandths.
 Estimate read_estimate(const Section& section, const std::string& key) {
   const std::string text = section.text(key);
-  const auto blank = text.find(' ');
-  const auto log = parse_number(text.substr(0, blank));
-  const auto sd = blank == std::string::npos ? std::nullopt : parse_number(text.substr(blank + 1));
-  if (!log || !sd || !(std::abs(*log) <= widest_log) || !(*sd >= 0 && *sd <= widest_log))
-    section.fail(key, "the logarithm of a factor (-5 to 5) and its standard deviation (0 to 5) are expected, got '" +
-                          text + "'");
-  return {*log, *sd};
+  const auto fail = [&](const std::string& expected) { section.fail(key, expected + ", got '" + text + "'"); };
+  Estimate estimate;
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  const auto next = [&](auto& value) {
+    while (at < end && *at == ' ') ++at;
+    const auto [stop, error] = std::from_chars(at, end, value);
+    const bool whole = error == std::errc() && (stop == end || *stop == ' ');
+    at = stop;
+    return whole;
+  };
+  if (!next(estimate.log) || !next(estimate.sd) || !(std::abs(estimate.log) <= widest_log) ||
+      !(estimate.sd >= 0 && estimate.sd <= widest_log))
+    fail("the logarithm of a factor (-5 to 5) and its standard deviation (0 to 5) are expected");
+  constexpr int one = 1000;
+  for (std::int16_t correlation = 0; at < end; estimate.correlations.push_back(correlation))
+    if (!next(correlation) || std::abs(correlation) > one)
+      fail("correlations are expected in thousandths, -1000 to 1000");
+  return estimate;
 }
 
 void read_parameters(const Section& section, Profile& profile) {
@@ -31,6 +46,12 @@ void read_parameters(const Section& section, Profile& profile) {
     for (const auto& [name, value] : levels.entries())
       profile.parameters.emplace(quantity + "/" + name, read_estimate(levels, name));
   }
+  for (const auto& [name, estimate] : profile.parameters)
+    if (const auto partners = correlated_with(profile, name).size();
+        !estimate.correlations.empty() && estimate.correlations.size() != partners)
+      section.fail(std::string(name.substr(0, name.find('/'))),
+                   name + " has " + std::to_string(estimate.correlations.size()) + " correlations, " +
+                       std::to_string(partners) + " are expected: with the parameters of the same kind before it");
 }
 
 void read_measurements(const Section& section, Profile& profile) {
@@ -64,7 +85,9 @@ std::string parameters_yaml(const Profile& profile) {
       current = quantity;
       text += "  " + quantity + ":\n";
     }
-    text += "    " + quoted(name.substr(slash + 1)) + ": " + number(estimate.log) + " " + number(estimate.sd) + "\n";
+    text += "    " + quoted(name.substr(slash + 1)) + ": " + number(estimate.log) + " " + number(estimate.sd);
+    for (const std::int16_t correlation : estimate.correlations) text += " " + std::to_string(correlation);
+    text += "\n";
   }
   return text;
 }

@@ -6,63 +6,15 @@
 
 #include <cmath>
 #include <map>
-#include <random>
 
 #include "calibration/cross_validation.h"
 #include "calibration/residual.h"
+#include "model/parameter_spread.h"
 #include "model/prediction.h"
+#include "tests/unit/fit_example.h"
 
 namespace silicast {
 namespace {
-
-const Database& database() {
-  static const Database instance(SILICAST_SOURCE_ROOT "/data");
-  return instance;
-}
-
-// Nominal rows of an idealized record: some models, types and shapes on some devices.
-std::vector<FitRow> nominal_rows(const std::vector<std::string>& devices) {
-  std::vector<Observation> observations;
-  for (const std::string& device : devices)
-    for (const char* model : {"llama-2-7b", "llama-3-8b", "tinyllama-1.1b"})
-      for (const char* quant : {"Q4_0", "Q8_0", "F16", "Q6_K"})
-        for (const bool prefill : {false, true}) {
-          Observation row{.id = device + model + quant + (prefill ? "pp" : "tg"),
-                          .source_date = "2026-08",
-                          .device = device,
-                          .backend = "llama.cpp-cuda",
-                          .model = model,
-                          .quant = quant,
-                          .metric = prefill ? "pp_tps" : "tg_tps",
-                          .value = 1};
-          if (prefill) row.prompt = 512;
-          observations.push_back(row);
-        }
-  return fit_rows(observations, database(), 1).rows;
-}
-
-// What a stack with other parameters would have shown.
-Profile truth() {
-  Profile p;
-  p.parameters = {{"bandwidth/architecture/ada", {-0.05, 0}},
-                  {"bandwidth/device/rtx-4090", {-0.1, 0}},
-                  {"matrix/architecture/ada", {-0.4, 0}},
-                  {"launch/architecture/ada", {0.3, 0}}};
-  return p;
-}
-
-void measure(std::vector<FitRow>& rows, const Profile& p, double noise) {
-  std::mt19937 random(1);
-  std::normal_distribution<double> normal;
-  for (FitRow& row : rows)
-    row.measured = row.tokens / row.cost(p.corrections(row.scope)).seconds.value() * std::exp(noise * normal(random));
-}
-
-std::vector<const FitRow*> pointers(const std::vector<FitRow>& rows) {
-  std::vector<const FitRow*> result;
-  for (const FitRow& row : rows) result.push_back(&row);
-  return result;
-}
 
 TEST(RowFunction, SaysWhatTheModelSays) {
   const auto rows = nominal_rows({"rtx-4090"});
@@ -105,37 +57,20 @@ TEST(RowFunction, AgreesWithACompiledPrediction) {
   EXPECT_NEAR(row.cost(corrected.profile->corrections(row.scope)).seconds.value(), expected, 1e-12 * expected);
 }
 
-// A dual number by hand, as Ceres's Jet is one.
-struct Dual {
-  double value = 0, slope = 0;
-  Dual(double v = 0, double s = 0) : value(v), slope(s) {}
-  Dual& operator+=(const Dual& o) { return value += o.value, slope += o.slope, *this; }
-  friend Dual operator+(Dual a, const Dual& b) { return a += b; }
-  friend Dual operator-(const Dual& a, const Dual& b) { return {a.value - b.value, a.slope - b.slope}; }
-  friend Dual operator-(const Dual& a) { return {-a.value, -a.slope}; }
-  friend Dual operator*(const Dual& a, const Dual& b) {
-    return {a.value * b.value, a.slope * b.value + a.value * b.slope};
-  }
-  friend Dual operator/(const Dual& a, const Dual& b) {
-    return {a.value / b.value, (a.slope * b.value - a.value * b.slope) / (b.value * b.value)};
-  }
-  friend Dual exp(const Dual& a) { return {std::exp(a.value), std::exp(a.value) * a.slope}; }
-  friend Dual sqrt(const Dual& a) { return {std::sqrt(a.value), a.slope / (2 * std::sqrt(a.value))}; }
-};
-
 TEST(RowFunction, HasTheDerivativesOfItsValues) {
   for (const FitRow& row : nominal_rows({"rtx-4090"})) {
     const RowFunction f = row_function(row);
+    constexpr double at = 0.1;
+    const std::vector<double> logs(f.parameters.size(), at);
+    std::vector<double> slopes(f.parameters.size());
+    const double value = f.seconds(logs.data(), slopes.data());
+    EXPECT_EQ(value, f.seconds(logs.data()));
     for (std::size_t i = 0; i < f.parameters.size(); ++i) {
-      constexpr double at = 0.1;
       constexpr double step = 1e-5;
-      std::vector<double> up(f.parameters.size(), at), down(up);
-      std::vector<Dual> dual(f.parameters.size(), Dual(at));
+      std::vector<double> up(logs), down(logs);
       up[i] += step, down[i] -= step;
-      dual[i].slope = 1;
       const double difference = (f.seconds(up.data()) - f.seconds(down.data())) / (2 * step);
-      const Dual exact = f.seconds(dual.data());
-      EXPECT_NEAR(exact.slope, difference, 1e-7 * exact.value) << row.id << " " << f.parameters[i];
+      EXPECT_NEAR(slopes[i], difference, 1e-7 * value) << row.id << " " << f.parameters[i];
     }
   }
 }
@@ -178,6 +113,25 @@ TEST(Fit, KeepsToItsPriorsWithoutEvidence) {
     const auto spread = fitted.spread.find(name.substr(0, name.find('/', name.find('/') + 1)));
     ASSERT_NE(spread, fitted.spread.end()) << name;
     EXPECT_LE(estimate.sd, spread->second * (1 + 1e-9)) << name;
+  }
+}
+
+// What one measurement tells of the rate that it measured: precisions add up, that of the priors and that of the row.
+// All of the row's parameters share in it, so this holds only with their correlations.
+TEST(Fit, OneRowLeavesOpenWhatBayesSays) {
+  for (const std::size_t index : {0U, 1U}) {
+    auto all = nominal_rows({"rtx-4090"});
+    std::vector<FitRow> rows{all[index]};
+    rows.front().weight = 1;
+    measure(rows, {}, 0);
+    const FitRow& row = rows.front();
+    const Profile prior{.spread = prior_spread(row.family)};
+    const double before = ParameterSpread(prior, row.scope).log_sd(row.work, row.step_seconds);
+    const double after = ParameterSpread(fit_profile(pointers(rows), ""), row.scope).log_sd(row.work, row.step_seconds);
+    const double noise = row.metric == Metric::prefill_rate ? 0.08 : 0.05;  // of one rate (calibration/fit.cpp)
+    const double expected = 1 / std::sqrt(1 / (before * before) + 1 / (noise * noise));
+    EXPECT_GT(before, 2 * expected);
+    EXPECT_NEAR(after, expected, 0.02 * expected) << row.id;  // correlations are kept in thousandths
   }
 }
 

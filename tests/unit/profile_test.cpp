@@ -7,6 +7,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <numeric>
 
 #include "base/error.h"
 #include "model/database.h"
@@ -81,10 +82,62 @@ TEST(Profile, CorrectionsAreFactors) {
   EXPECT_DOUBLE_EQ(c.of("other", "F16").dequant, 1);
 }
 
+OpWork work_of(double dram, double dequant, double launch) {
+  OpWork op;
+  op.layers = 2;
+  op.dram = dram, op.dequant = dequant, op.launch = launch;
+  op.kernel = "mmq (a, b)";
+  op.type = "Q4_K";
+  op.corrected_by_kernel = true;
+  return op;
+}
+
+TEST(TimeParts, SumUpToTheTime) {
+  OpWork op = work_of(3, 2, 0.5);
+  op.matrix = 1.5, op.alu = 0.3, op.cache = 1;
+  for (const bool shared : {false, true}) {
+    op.shares_vector_units = shared;
+    const ResourceTimes parts = time_parts(op);
+    EXPECT_NEAR(std::accumulate(parts.begin(), parts.end(), 0.0), op.seconds(), 1e-12);
+  }
+  EXPECT_EQ(time_parts(OpWork())[0], 0);
+}
+
+// Var(a + b) = Var a + Var b + 2 Cov(a, b), for an operation that memory alone bounds.
+TEST(ParameterSpread, ParametersThatMakeUpForEachOtherLeaveLittleOpen) {
+  const Scope scope{"rtx-4090", "ada", "stack"};
+  for (const int correlation : {-1000, -500, 0, 1000}) {
+    Profile p = example();
+    // Those before it that it is used with: kernel, matrix generation, step, unpack type, in the order of names.
+    ASSERT_EQ(correlated_with(p, "bandwidth/device/rtx-4090").size(), 5U);
+    ASSERT_EQ(correlated_with(p, "bandwidth/device/rtx-4090")[1], "kernel/name/mmq (a, b)");
+    p.parameters["bandwidth/device/rtx-4090"].correlations = {0, static_cast<std::int16_t>(correlation), 0, 0, 0};
+    const double expected = std::sqrt(0.01 * 0.01 + 0.1 * 0.1 + 2 * correlation / 1000.0 * 0.01 * 0.1);
+    EXPECT_NEAR(ParameterSpread(p, scope).log_sd({work_of(1, 0, 0)}, 0), expected, 1e-12) << correlation;
+  }
+}
+
+TEST(ParameterSpread, WeighsPartsOfTheTime) {
+  const ParameterSpread spread(example(), {"rtx-4090", "ada", "stack"});
+  // Half of the time is the step, whose deviation is 0.1; the other half is bound by memory, sqrt(0.01^2 + 0.1^2).
+  EXPECT_NEAR(spread.log_sd({work_of(1, 0, 0)}, 2), 0.5 * std::sqrt(0.1 * 0.1 + 0.01 * 0.01 + 0.1 * 0.1), 1e-12);
+  EXPECT_EQ(spread.log_sd({}, 0), 0);
+}
+
+TEST(ParameterSpread, ADeviceThatWasNotMeasuredStraysFromItsArchitecture) {
+  OpWork op = work_of(1, 0, 0);
+  op.corrected_by_kernel = false;
+  const ParameterSpread spread(example(), {"rtx-4070", "ada", "stack"});
+  EXPECT_NEAR(spread.log_sd({op}, 0), std::hypot(0.03, 0.1), 1e-12);
+}
+
 TEST(ProfileFile, ReadsWhatItWrites) {
-  const Profile p = example();
+  Profile p = example();
+  p.parameters["bandwidth/device/rtx-4090"].correlations = {1, -1000, 0, 7, 1000};
   const TemporaryFile file(profile_yaml(p));
   const Profile read = read_profile(file.path());
+  EXPECT_EQ(read.parameters.at("bandwidth/device/rtx-4090").correlations,
+            p.parameters.at("bandwidth/device/rtx-4090").correlations);
   EXPECT_EQ(profile_yaml(read), profile_yaml(p));
   EXPECT_EQ(read.measurements, p.measurements);
 }
@@ -104,6 +157,8 @@ TEST(ProfileFile, SaysWhereItIsBroken) {
   EXPECT_NE(message("0.3000 0.0100", "fast").find("parameters.bandwidth.device/rtx-4090"), std::string::npos);
   EXPECT_NE(message("0.3000 0.0100", "0.3 -1").find("standard deviation"), std::string::npos);
   EXPECT_NE(message("0.3000 0.0100", "7 0.1").find("-5 to 5"), std::string::npos);
+  EXPECT_NE(message("0.3000 0.0100", "0.3 0.1 5").find("has 1 correlations, 5 are expected"), std::string::npos);
+  EXPECT_NE(message("0.3000 0.0100", "0.3 0.1 1 2 3 4 1001").find("-1000 to 1000"), std::string::npos);
   EXPECT_NE(message("family: stack", "famly: stack").find("family"), std::string::npos);
   EXPECT_NE(message("stack: 4", "stack: -4").find("rtx-4090"), std::string::npos);
 }
