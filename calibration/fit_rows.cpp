@@ -31,6 +31,7 @@ constexpr std::array odd_sources{OddSource{"enescingoz", "m5", "throttled or odd
                                  OddSource{"isotopp", "", "throttled or odd machine"},
                                  OddSource{"krisdcosta", "m4", "throttled or odd machine"},
                                  OddSource{"guruswami", "3080", "spills out of the card's memory"},
+                                 OddSource{"discussions/491", "5120", "a GPU takes part, not said which of it"},
                                  OddSource{"localscore", "", "average over several shapes"},
                                  OddSource{"localmaxxing", "", "unverified user submission"},
                                  OddSource{"llmfit", "", "unverified user submission"}};
@@ -48,15 +49,6 @@ std::string source_of(const std::string& url) {
 std::string shape_of(const Query& q, Metric metric) {
   std::string text = metric == Metric::prefill_rate ? "pp" + std::to_string(q.prompt) : "tg" + std::to_string(q.gen);
   return q.depth > 0 ? text + " @ d" + std::to_string(q.depth) : text;
-}
-
-std::string main_type_of(const std::vector<OpWork>& work) {
-  std::map<std::string_view, double> bytes;
-  for (const OpWork& op : work)
-    if (!op.type.empty()) bytes[op.type] += op.layers * (op.dram_bytes + op.cache_bytes);
-  const auto most =
-      std::max_element(bytes.begin(), bytes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
-  return most == bytes.end() ? std::string() : std::string(most->first);
 }
 
 std::string class_of(const Architecture& architecture) {
@@ -91,9 +83,21 @@ FitRow row_of(const Observation& observation, const Question& question, const Co
       row.work.push_back(work);
     }
   }
-  row.main_type = main_type_of(row.work);
   row.ideal = bandwidth_over_size(question.metric, c).value_or(0);
   return row;
+}
+
+// A graph that is all on the CPU is one split; a row that is said to be of a CPU and has more of them had a GPU's help.
+bool is_helped_by_a_gpu(const Observation& row, std::string_view notes) {
+  if (!row.backend.ends_with("cpu")) return false;
+  for (const char* said : {"=cuda", "cpu+gpu", "on gpu"})
+    if (notes.find(said) != std::string_view::npos) return true;
+  constexpr std::string_view sign = "graph splits = ";
+  const auto at = notes.find(sign);
+  if (at == std::string_view::npos) return false;
+  std::string_view number = notes.substr(at + sign.size());
+  number = number.substr(0, number.find_first_not_of("0123456789"));
+  return parse_integer(number).value_or(1) > 1;
 }
 
 struct Candidate {
@@ -144,12 +148,15 @@ void answer(const std::vector<Candidate>& batch, const std::vector<Observation>&
 
 }  // namespace
 
+std::vector<OpWork> FitRow::corrected(const Corrections& corrections) const {
+  std::vector<OpWork> result = work;
+  for (OpWork& op : result) op.apply(corrections.of(op.corrected_by_kernel ? op.kernel : "", op.type));
+  return result;
+}
+
 StepCost FitRow::cost(const Corrections& corrections) const {
   StepCost sum;
-  for (OpWork op : work) {
-    op.apply(corrections.of(op.corrected_by_kernel ? op.kernel : "", op.type));
-    StepEvaluator::add(sum, op);
-  }
+  for (const OpWork& op : corrected(corrections)) StepEvaluator::add(sum, op);
   const double step = step_seconds * corrections.step;
   sum.seconds += Seconds(step);
   sum.busy[static_cast<std::size_t>(Resource::launch)] += step;
@@ -165,6 +172,8 @@ std::optional<std::string> not_for_fitting(const Observation& row) {
   if (contains(row.notes, "FLAG")) return "beyond what the hardware allows";
   for (const char* sign : {"power limit", "power-limit", "powerlimit", "power cap", "power-cap", "throttl"})
     if (contains(notes, sign)) return "power-limited or throttled";
+  if (contains(notes, "device inferred")) return "device not stated, inferred from its author";
+  if (is_helped_by_a_gpu(row, notes)) return "a GPU takes part, not said which of it";
   const std::string url = lower(row.source_url);
   const std::string device = lower(row.device);
   for (const OddSource& odd : odd_sources)

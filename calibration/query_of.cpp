@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <filesystem>
 #include <tuple>
 
 #include "base/text.h"
@@ -291,9 +292,14 @@ std::optional<Unpredicted> QueryMapper::fill_names(const Observation& row, Query
     if (host != devices_.end()) query.host = host->second;
     device = device.substr(0, plus);
   }
-  const auto found_device = devices_.find(device);
-  if (found_device == devices_.end()) return Unpredicted{"unknown device", row.device};
-  query.device = found_device->second;
+  if (const auto found = devices_.find(device); found != devices_.end())
+    query.device = found->second;
+  else if (row.device.ends_with(".yaml"))  // a device file
+    query.device = row.device;
+  else if (const auto own = user_folder() / "devices" / (device + ".yaml"); std::filesystem::exists(own))
+    query.device = own.string();
+  else
+    return Unpredicted{"unknown device", row.device};
 
   const auto model = models_.find(canonical_name(row.model));
   if (model == models_.end()) return Unpredicted{"unknown model", row.model};
@@ -305,6 +311,7 @@ std::optional<Unpredicted> QueryMapper::fill_names(const Observation& row, Query
   const auto quant = quants_.find(canonical_name(name.scheme));
   if (quant == quants_.end()) return Unpredicted{"unknown quantization", row.quant};
   query.quant = row.quant;
+  if (row.model_size_gib && database_->quant(name.scheme)->approximate) query.model_size = *row.model_size_gib * 1_GiB;
 
   const auto stack = stack_of(row, query);
   if (!stack) return Unpredicted{"no stack for the backend", row.backend};

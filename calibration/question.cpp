@@ -8,12 +8,12 @@ namespace silicast {
 std::string compile_key(const Query& q) {
   const auto number = [](const auto& value) { return value ? std::to_string(*value) : std::string(); };
   const std::string memory = q.memory ? exact(q.memory->value()) : "";
-  return join(
-      {q.model, q.quant, q.device, q.stack, memory, q.key_type, q.value_type,
-       std::to_string(static_cast<int>(q.flash_attention)), number(q.ubatch), number(q.threads), q.host,
-       std::to_string(static_cast<int>(q.offload.layers)), std::to_string(q.offload.gpu_layers),
-       std::to_string(q.offload.cpu_moe_layers), std::to_string(static_cast<int>(q.split)), q.calibrated ? "" : "none"},
-      "|");
+  return join({q.model, q.quant, q.device, q.stack, memory, q.key_type, q.value_type,
+               std::to_string(static_cast<int>(q.flash_attention)), number(q.ubatch), number(q.threads), q.host,
+               q.model_size ? exact(q.model_size->value()) : "", std::to_string(static_cast<int>(q.offload.layers)),
+               std::to_string(q.offload.gpu_layers), std::to_string(q.offload.cpu_moe_layers),
+               std::to_string(static_cast<int>(q.split)), q.calibrated ? "" : "none"},
+              "|");
 }
 
 // Smallest request: benchmarks run beyond the context that a model was trained for, and are predicted there.
@@ -32,6 +32,14 @@ std::optional<Unpredicted> impossible(const Question& question, const Compiled& 
   if (!c.stack->on_cpu && !all_layers && !question.query.offload.wants_host())
     return Unpredicted{"weights partly on the host",
                        "ngl " + std::to_string(*question.gpu_layers) + " of " + std::to_string(layers + 1)};
+  const Query& q = question.query;
+  if (c.stack->on_cpu && q.threads) {
+    // Two threads to a core at most.
+    const int most = 2 * c.device->cpu->cores;
+    if (*q.threads > most)
+      return Unpredicted{"more threads than the processor has",
+                         std::to_string(*q.threads) + " of " + std::to_string(most)};
+  }
   return std::nullopt;
 }
 

@@ -103,6 +103,8 @@ CpuFigures read_cpu(const Section& section) {
   const double efficiency_ratio = efficiency_pipes / pipes * (efficiency_clock / cpu.clock);
   const double mean_core =
       (static_cast<double>(performance) + static_cast<double>(efficiency) * efficiency_ratio) / cpu.cores;
+  cpu.fast_cores = static_cast<int>(performance);
+  cpu.slow_core = efficiency_ratio;
   const auto set = [&](Unit unit, double rate) { cpu.per_core_per_clock[static_cast<std::size_t>(unit)] = rate; };
   const double lanes = width / 32;
   set(Unit::fp32, 2 * lanes * pipes * mean_core);
@@ -193,6 +195,18 @@ std::optional<Unit> unit_of_name(std::string_view name) {
 }
 
 std::string_view name_of(DeviceClass c) { return class_names[static_cast<std::size_t>(c)]; }
+
+Processor Processor::with_threads(std::optional<std::int64_t> threads) const {
+  const auto mean = [&](int n) {
+    const int fast = std::min(n, fast_cores);
+    return (fast + (n - fast) * slow_core) / n;
+  };
+  Processor used = *this;
+  used.cores = static_cast<int>(std::min<std::int64_t>(threads.value_or(fast_cores), cores));
+  const double ratio = mean(used.cores) / mean(cores);
+  for (double& rate : used.per_core_per_clock) rate *= ratio;
+  return used;
+}
 
 FlopsPerSecond Processor::peak(Unit unit) const {
   return FlopsPerSecond(per_core_per_clock[static_cast<std::size_t>(unit)] * cores * clock.value());

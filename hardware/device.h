@@ -53,8 +53,15 @@ struct Processor {
   std::optional<Cache> l2;
   std::optional<Cache> last_level_cache;      // SLC, Infinity Cache, MALL; a CPU's L3
   std::vector<std::string> instruction_sets;  // of a CPU
+  // Of a CPU with cores of two kinds: how many are of the fast kind, and the rate of a slow one over theirs. Rates are
+  // those of the mean core.
+  int fast_cores = 0;
+  double slow_core = 1;
 
   [[nodiscard]] FlopsPerSecond peak(Unit unit) const;
+  // The CPU as so many threads use it, a core each, the fast ones first. Without a number: the fast cores, as
+  // llama.cpp counts them where nothing is said.
+  [[nodiscard]] Processor with_threads(std::optional<std::int64_t> threads) const;
   [[nodiscard]] bool has(Unit unit) const { return per_core_per_clock[static_cast<std::size_t>(unit)] > 0; }
 };
 

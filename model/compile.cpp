@@ -79,6 +79,9 @@ void check_stack(const Stack& stack, const Device& device) {
 void check_types(const Stack& stack, const Workload& workload) {
   for (const TypeId type : workload.types) {
     const std::string& name = (*workload.type_table)[type].name;
+    if (const std::string& only = (*workload.type_table)[type].only; !stack.family.starts_with(only))
+      throw RefusedError("the stack '" + stack.id + "' cannot run tensors of type " + name + ": only " + only +
+                         " has it");
     if (std::find(stack.unsupported_types.begin(), stack.unsupported_types.end(), name) !=
         stack.unsupported_types.end())
       throw RefusedError("the stack '" + stack.id + "' cannot run tensors of type " + name);
@@ -94,14 +97,12 @@ TypeId cache_type(const std::string& name, const TypeTable& types) {
 
 Executor make_executor(const Query& query, const Device& device, const Stack& stack, const TypeTable& types) {
   Executor executor;
-  executor.processor = stack.on_cpu ? *device.cpu : *device.gpu;
+  executor.processor = stack.on_cpu ? device.cpu->with_threads(query.threads) : *device.gpu;
   executor.dram_bandwidth = device.memory.achievable_bandwidth;
   if (stack.on_cpu) {
     if (device.memory.cpu_bandwidth)
       executor.dram_bandwidth = std::min(*device.memory.cpu_bandwidth, executor.dram_bandwidth);
     if (device.cpu_sockets > 1) executor.dram_bandwidth *= stack.numa_share;
-    if (query.threads)
-      executor.processor.cores = static_cast<int>(std::min<std::int64_t>(*query.threads, executor.processor.cores));
     if (device.memory.core_bandwidth)
       executor.dram_bandwidth = std::min(*device.memory.core_bandwidth * static_cast<double>(executor.processor.cores),
                                          executor.dram_bandwidth);
@@ -130,11 +131,20 @@ Bytes paged_weights(const Compiled& c) {
   return std::min(pool.used() - pool.usable, pool.weights);
 }
 
+// A size that is far from the mix's is another file's.
+double weight_scale(const Query& query, const Workload& workload) {
+  if (!query.model_size) return 1;
+  constexpr double most = 1.3;
+  const double scale = *query.model_size / workload.tensor_bytes();
+  return scale < 1 / most || scale > most ? 1 : scale;
+}
+
 Compiled bind(Query query, QuantizedModel model, std::shared_ptr<const Device> device, int devices,
               std::shared_ptr<const Stack> stack, const Database& database) {
   Executor executor = make_executor(query, *device, *stack, *database.types());
   const Scope scope{device->id, executor.processor.architecture, stack->id};
-  const auto profile = query.calibrated ? database.profile(stack->family) : nullptr;
+  const auto profile = query.calibrated ? database.profile(stack->family, device->id) : nullptr;
+  executor.weight_scale = weight_scale(query, *model.workload);
   if (profile) executor.corrections = database.corrections(stack->family, scope);
   const StepGraph graph = step_graph(*model.workload);
   Machine machine = make_machine(query, device, devices, *stack, executor, database);

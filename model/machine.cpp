@@ -52,13 +52,11 @@ BytesPerSecond host_link(const Query& query, const Device& device, const Device&
 Executor host_executor(const Query& query, const Executor& device_executor, const Device& host, const Stack& stack,
                        const Database& database) {
   Executor executor = device_executor;
-  executor.processor = *host.cpu;
+  executor.processor = host.cpu->with_threads(query.threads);
   executor.dram_bandwidth = host.memory.achievable_bandwidth;
   if (host.memory.cpu_bandwidth)
     executor.dram_bandwidth = std::min(*host.memory.cpu_bandwidth, executor.dram_bandwidth);
   if (host.cpu_sockets > 1) executor.dram_bandwidth *= stack.numa_share;
-  if (query.threads)
-    executor.processor.cores = static_cast<int>(std::min<std::int64_t>(*query.threads, executor.processor.cores));
   executor.stack = &stack;
   executor.corrections =
       query.calibrated ? database.corrections(stack.family, {host.id, host.cpu->architecture, stack.id}) : nullptr;

@@ -68,6 +68,7 @@ MatmulKernel read_matmul(const std::string& name, const Section& section, const 
   kernel.unpack_share = section.share("unpack_share", 1);
   kernel.unpack_every = read_columns(section, "unpack_every", 1);
   kernel.further_column = section.optional_number("further_column", 0, most_columns);
+  kernel.pass = section.optional_number("pass", 0, most_instructions).value_or(0);
   if (const auto tile = section.section("tile")) {
     kernel.tile_rows = static_cast<double>(tile->count("rows"));
     kernel.tile_columns = static_cast<double>(tile->count("columns"));
@@ -139,6 +140,7 @@ OffloadRules read_offload(const Section& section) {
 
 void read_overheads(const Section& section, Stack& stack) {
   stack.overheads.kernel = section.quantity<Seconds>("kernel");
+  stack.overheads.core = section.optional_quantity<Seconds>("core").value_or(Seconds(0));
   stack.overheads.step = section.optional_quantity<Seconds>("step").value_or(Seconds(0));
   stack.overheads.request = section.optional_quantity<Seconds>("request").value_or(Seconds(0));
   if (const auto by_architecture = section.section("kernel_by_architecture"))
@@ -155,9 +157,10 @@ void read_launches(const Section& section, Stack& stack) {
 
 }  // namespace
 
-Seconds Stack::kernel_overhead(std::string_view architecture) const {
-  const auto at = kernel_overhead_by_architecture.find(architecture);
-  return at == kernel_overhead_by_architecture.end() ? overheads.kernel : at->second;
+Seconds Stack::kernel_overhead(const Processor& processor) const {
+  const auto at = kernel_overhead_by_architecture.find(processor.architecture);
+  const Seconds kernel = at == kernel_overhead_by_architecture.end() ? overheads.kernel : at->second;
+  return kernel + static_cast<double>(processor.cores - 1) * overheads.core;
 }
 
 Stack read_stack(const Entry& entry, const TypeTable& types) {

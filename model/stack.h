@@ -49,6 +49,7 @@ struct MatmulKernel {
   double unpack_every = 1;                                     // columns that one unpacking serves; infinity: all
   std::optional<double>
       further_column;  // instructions a weight of each column after the first that shares its unpacking
+  double pass = 0;     // instructions a weight of each pass, whatever its type: what unpacking lays out for the unit
   double tile_rows = 1;
   double tile_columns = 1;
   bool split_k = true;             // tiles are also split along the dot product: no idle cores in the last wave
@@ -82,6 +83,7 @@ struct AllocationRules {
 
 struct Overheads {
   Seconds kernel;   // of each dependent kernel: launch, ramp-up, tail
+  Seconds core;     // more for each further core of a CPU: they meet at a barrier, one after the other
   Seconds step;     // of each step on the host, not hidden behind the device
   Seconds request;  // before the first step of a request
 };
@@ -124,7 +126,7 @@ struct Stack {
   std::optional<Seconds> build;  // before the first request: compilation, graph capture, warm-up; absent: not known
   bool tensor_split = false;     // can divide every layer over several devices
 
-  [[nodiscard]] Seconds kernel_overhead(std::string_view architecture) const;
+  [[nodiscard]] Seconds kernel_overhead(const Processor& processor) const;
 };
 
 // Throws InputError with place, key and rule. Type names are checked against the table.

@@ -122,7 +122,7 @@ StepEvaluator::StepEvaluator(const StepGraph& graph, const Workload& workload, c
   const TypeTable& types = *workload.type_table;
   key_bytes_ = types[executor_.key_type].bits_per_weight() / 8;
   value_bytes_ = types[executor_.value_type].bits_per_weight() / 8;
-  kernel_seconds_ = stack.kernel_overhead(p.architecture).value();
+  kernel_seconds_ = stack.kernel_overhead(p).value();
   const Corrections corrections = executor_.corrections ? *executor_.corrections : Corrections();
   step_seconds_ = stack.overheads.step.value() * corrections.step;
   vector_factors_ = corrections.of("", "");
@@ -201,14 +201,16 @@ StepEvaluator::Matmul StepEvaluator::compile_kernel(const MatmulKernel& kernel, 
   m.columns = kernel.columns;
   if (const auto at = kernel.columns_by_type.find(type.name); at != kernel.columns_by_type.end())
     m.columns = at->second;
-  m.weight_bytes = types.row_bytes(op.matmul.in, op.matmul.type).value() * out * matrices;
+  m.weight_bytes = types.row_bytes(op.matmul.in, op.matmul.type).value() * out * matrices * executor_.weight_scale;
   const double per_byte = (weights_stay_cached_ ? cache_seconds_per_byte_ : seconds_per_byte_) / kernel.dram_share;
   m.weight_seconds = m.weight_bytes * per_byte;
   m.activation_bytes_per_column = (in + out) * executor_.stack->activation_bytes;
   m.unpack_seconds = in * out * matrices * unpack_seconds_per_weight(type, kernel.unpack_share);
   const UnpackCost& unpack = unpack_cost(type);
   const double instructions = unpack.simple + unpack.slow + unpack.lookups;
-  m.unpack_instructions = in * out * matrices * instructions;
+  m.unpack_instructions = in * out * matrices * (instructions + kernel.pass);
+  const double pass_rate = (p.has(Unit::int32) ? p.peak(Unit::int32).value() : p.peak(Unit::fp32).value() / 2);
+  m.pass_seconds = in * out * matrices * kernel.pass / pass_rate;
   m.unpack_every = kernel.unpack_every;
   if (kernel.further_column && instructions > 0) m.further_pass = std::min(1.0, *kernel.further_column / instructions);
   m.tile_columns = kernel.tile_columns;
@@ -290,6 +292,7 @@ OpWork StepEvaluator::matmul_cost(const Compiled& compiled, const Totals& totals
   const double groups = std::isinf(m->unpack_every) ? 1 : std::ceil(per_matrix / m->unpack_every);
   const double passes = 1 + (groups - 1) * m->further_pass;
   cost.dequant = m->unpack_seconds * share * passes;
+  cost.alu = m->pass_seconds * share * passes;
   cost.instructions = m->unpack_instructions * share * passes;
   cost.operations = operations_of(w, columns);
   const double column_tiles = std::ceil(per_matrix / m->tile_columns);

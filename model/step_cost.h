@@ -83,6 +83,7 @@ struct Executor {
   TypeId value_type{};
   bool fused_attention = true;
   std::int64_t ubatch = 512;
+  double weight_scale = 1;                         // bytes of the weights over those of their types
   std::shared_ptr<const Corrections> corrections;  // null: none
 };
 
@@ -139,6 +140,7 @@ class StepEvaluator {
     double activation_bytes_per_column = 0;
     double unit_seconds_per_column = 0;
     double unpack_seconds = 0;  // one pass over all weights
+    double pass_seconds = 0;    // likewise, whatever their type
     double unpack_instructions = 0;
     double unpack_every = 1;
     double further_pass = 1;  // of the time of the first

@@ -35,6 +35,7 @@ struct TensorType {
   bool whole_blocks = true;  // false: a row may end within a block and takes its share (formats that are not GGUF's)
   TypeId fallback{};         // the type used when a row is no multiple of the block
   bool needs_imatrix = false;
+  std::string only;  // the one family of stacks that has it ("ik-llama.cpp", on any processor); empty: any may
   std::string summary;
 
   [[nodiscard]] double bits_per_weight() const { return 8.0 * static_cast<double>(bytes) / static_cast<double>(block); }
@@ -132,6 +133,7 @@ struct QuantScheme {
   TypeId default_type{};
   TypeId unquantized{};         // norms, biases, routers: F32 in GGUF
   bool always_imatrix = false;  // the format cannot be made without an importance matrix
+  bool approximate = false;     // its maker does not publish the rules: files differ in size
   std::vector<QuantRule> rules;
   std::vector<QuantQuality> quality;
 };

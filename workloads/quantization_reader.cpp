@@ -15,6 +15,7 @@ namespace {
 constexpr std::int64_t largest_block = 1024;
 constexpr std::int64_t largest_block_bytes = 8192;
 constexpr std::int64_t most_types = 255;
+constexpr std::int64_t largest_ggml_type = 1023;
 constexpr std::string_view last_fallback = "F16";
 
 // Keys of types.yaml that name no type.
@@ -25,9 +26,10 @@ TensorType read_type(const std::string& name, const Section& s) {
   type.name = name;
   type.block = s.count("block", 1, largest_block);
   type.bytes = s.count("bytes", 1, largest_block_bytes);
-  if (s.has("ggml_type")) type.gguf_number = static_cast<int>(s.count("ggml_type", 0, most_types));
+  if (s.has("ggml_type")) type.gguf_number = static_cast<int>(s.count("ggml_type", 0, largest_ggml_type));
   type.whole_blocks = s.flag("whole_blocks", true);
   type.needs_imatrix = s.flag("needs_imatrix", false);
+  type.only = s.text("only", "");
   type.summary = s.text("summary", "");
   s.ignore("fallback");
   s.finish();
@@ -205,6 +207,7 @@ QuantScheme read_quant_scheme(const Section& file, const TypeTable& types) {
   scheme.format = static_cast<QuantFormat>(file.choice("format", formats, 0));
   scheme.default_type = type_named(file, "default", file.text("default"), types);
   scheme.unquantized = type_named(file, "unquantized", file.text("unquantized", "F32"), types);
+  scheme.approximate = file.flag("approximate", false);
   scheme.always_imatrix = file.flag("always_imatrix", false);
   for (const char* list : {"rules", "overrides"})
     for (const Section& rule : file.sections(list)) scheme.rules.push_back(read_rule(rule, scheme, types));

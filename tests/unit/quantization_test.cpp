@@ -39,7 +39,8 @@ TEST(TypeTable, BlocksHoldTheBitsOfTheirName) {
                   {"Q4_K", 4.5},       {"Q6_K", 6.5625},    {"IQ1_S", 1.5625},   {"IQ4_XS", 4.25},
                   {"MXFP4", 4.25},     {"NVFP4", 4.5},      {"TQ1_0", 1.6875},   {"MLX_Q4_G64", 4.5},
                   {"MLX_Q3_G64", 3.5}, {"MLX_Q4_G32", 5.0}, {"MLX_Q8_G64", 8.5}, {"INT4_G128_ZERO", 4.15625},
-                  {"INT4_G32", 4.5}};
+                  {"INT4_G32", 4.5},   {"IQ4_K", 4.5},      {"IQ4_KS", 4.25},    {"IQ3_KT", 3.125},
+                  {"IQ5_K", 5.5},      {"IQ2_KL", 2.6875},  {"IQ4_K_R4", 4.5},   {"IQ1_S_R4", 1.5}};
   for (const auto& row : expected) EXPECT_EQ((*types())[types()->at(row.name)].bits_per_weight(), row.bits) << row.name;
 }
 
