@@ -39,21 +39,11 @@ std::string scheme_for(std::string_view type) {
   return std::string(type);
 }
 
-// The logarithm x in [-3, 3] at which f, which does not decrease, is nearest to zero.
-double root(const std::function<double(double)>& f) {
-  double low = -farthest_log;
-  double high = farthest_log;
-  for (int i = 0; i < 60; ++i) {
-    const double middle = (low + high) / 2;
-    (f(middle) < 0 ? low : high) = middle;
-  }
-  return (low + high) / 2;
-}
-
 // The least of a function that has one minimum in the interval (golden section).
 double least(double low, double high, const std::function<double(double)>& f) {
   constexpr double golden = 0.6180339887498949;
-  for (int i = 0; i < 40; ++i) {
+  constexpr int steps = 24;  // a hundred-thousandth of the interval
+  for (int i = 0; i < steps; ++i) {
     const double a = high - golden * (high - low);
     const double b = low + golden * (high - low);
     if (f(a) < f(b))
@@ -123,9 +113,73 @@ std::string vendor_of(const std::string& processor) {
   return "unknown";
 }
 
-double seconds_of(OpWork work, const Corrections& corrections) {
-  work.apply(corrections.of(work.corrected_by_kernel ? work.kernel : "", work.type));
-  return work.seconds();
+// At another pace of the machine.
+OpWork at_pace(OpWork work, const HostPace& pace) {
+  work.apply({.dram = 1 / pace.read,
+              .matrix = 1 / pace.arithmetic,
+              .dequant = 1 / pace.arithmetic,
+              .other = 1 / pace.arithmetic,
+              .launch = 1 / pace.arithmetic});
+  return work;
+}
+
+// A product, or a whole run: what it consists of, how long it took.
+struct Observed {
+  std::vector<OpWork> work;
+  double step_seconds = 0;
+  double seconds = 0;
+
+  [[nodiscard]] double predicted(const Corrections& corrections) const {
+    double sum = step_seconds * corrections.step;
+    for (OpWork op : work) {
+      op.apply(corrections.of(op.corrected_by_kernel ? op.kernel : "", op.type));
+      sum += op.layers * op.seconds();
+    }
+    return sum;
+  }
+};
+
+Observed observed(const FitRow& row, const HostPace& pace) {
+  Observed result{.work = {}, .step_seconds = row.step_seconds / pace.arithmetic, .seconds = row.tokens / row.measured};
+  for (const OpWork& op : row.work) result.work.push_back(at_pace(op, pace));
+  return result;
+}
+
+// Square where an error is small, linear where it is not: a burst of another program is not the machine.
+double loss(double error) {
+  constexpr double large = 0.03;
+  const double times = error / large;
+  return large * large * (std::sqrt(1 + times * times) - 1);
+}
+
+struct Unknown {
+  double* value = nullptr;
+  std::vector<const Observed*> rows;
+};
+
+// The corrections that the observations bear on.
+std::vector<Unknown> unknowns_of(const std::vector<Observed>& all, Corrections& corrections) {
+  std::vector<Unknown> unknowns;
+  const auto bears = [&](double& value, const Observed& row) {
+    const auto at = std::find_if(unknowns.begin(), unknowns.end(), [&](const Unknown& u) { return u.value == &value; });
+    Unknown& unknown = at == unknowns.end() ? unknowns.emplace_back(Unknown{&value, {}}) : *at;
+    if (unknown.rows.empty() || unknown.rows.back() != &row) unknown.rows.push_back(&row);
+  };
+  const auto named = [](Corrections::Named& factors, std::string_view name) -> double& {
+    return factors.try_emplace(std::string(name), 1.0).first->second;
+  };
+  for (const Observed& row : all) {
+    if (row.step_seconds > 0) bears(corrections.step, row);
+    for (const OpWork& op : row.work) {
+      if (op.launch > 0) bears(corrections.launch, row);
+      if (!op.type.empty() && op.dequant > 0) bears(named(corrections.unpack_of_type, op.type), row);
+      if (!op.type.empty() && op.matrix > 0) bears(named(corrections.matrix_of_type, op.type), row);
+      // Of a kernel that only unpacks, the types say it all.
+      if (op.corrected_by_kernel && (op.type.empty() || op.matrix > 0))
+        bears(named(corrections.kernel, op.kernel), row);
+    }
+  }
+  return unknowns;
 }
 
 }  // namespace
@@ -192,93 +246,42 @@ FitRow HostFit::row_of(const HostRun& run) const {
   return row;
 }
 
+// One unknown after the other, until nothing moves.
 void HostFit::fit(const std::vector<HostKernel>& kernels, const std::vector<HostRun>& runs) {
   corrections_ = {};
-  fit_unpack(kernels);
-  fit_matrix(kernels);
-  fit_runs(runs);
-}
-
-void HostFit::fit_unpack(const std::vector<HostKernel>& kernels) {
+  std::vector<Observed> all;
   KernelWork work(database_, device_file_);
-  std::map<std::string, std::vector<double>> logs;
-  for (const HostKernel& kernel : kernels) {
-    if (kernel.batch != 1) continue;
-    const auto op = work.of(kernel);
-    if (!op || op->dequant <= 0) continue;
-    logs[kernel.type].push_back(root([&](double x) {
-      Corrections trial;
-      trial.unpack_of_type[kernel.type] = std::exp(x);
-      return seconds_of(*op, trial) - kernel.time.value();
-    }));
-  }
-  for (const auto& [type, values] : logs) corrections_.unpack_of_type[type] = std::exp(median(values));
-  // Few rows: one factor for all types, on what unpacking leaves.
-  std::map<std::string, std::vector<double>> rates;
-  for (const HostKernel& kernel : kernels) {
-    if (kernel.batch < 2 || kernel.batch > 8) continue;
-    const auto op = work.of(kernel);
-    if (!op || !op->corrected_by_kernel) continue;
-    rates[std::string(op->kernel)].push_back(root([&](double x) {
-      Corrections trial = corrections_;
-      trial.kernel[std::string(op->kernel)] = std::exp(-x);
-      return seconds_of(*op, trial) - kernel.time.value();
-    }));
-  }
-  for (const auto& [name, values] : rates) corrections_.kernel[name] = std::exp(-median(values));
-}
-
-void HostFit::fit_matrix(const std::vector<HostKernel>& kernels) {
-  KernelWork work(database_, device_file_);
-  std::map<std::string, std::vector<double>> logs;
-  for (const HostKernel& kernel : kernels) {
-    if (kernel.batch <= 8) continue;
-    const auto op = work.of(kernel);
-    if (!op || op->matrix <= 0) continue;
-    logs[kernel.type].push_back(root([&](double x) {
-      Corrections trial = corrections_;
-      trial.matrix_of_type[kernel.type] = std::exp(-x);
-      return seconds_of(*op, trial) - kernel.time.value();
-    }));
-  }
-  for (const auto& [type, values] : logs) corrections_.matrix_of_type[type] = std::exp(-median(values));
-}
-
-// What no kernel was measured for, one after the other until nothing moves: launches, the step, attention.
-void HostFit::fit_runs(const std::vector<HostRun>& runs) {
-  std::vector<FitRow> rows;
-  rows.reserve(runs.size());
-  for (const HostRun& run : runs) rows.push_back(row_of(run));
-  const auto error = [&] {
-    double sum = 0;
-    for (const FitRow& row : rows) {
-      const double log = std::log(row.measured * row.cost(corrections_).seconds.value() / row.tokens);
-      sum += std::abs(log);
+  for (const HostKernel& kernel : kernels)
+    if (const auto op = work.of(kernel))
+      all.push_back({.work = {at_pace(*op, kernel.pace)}, .step_seconds = 0, .seconds = kernel.time.value()});
+  for (const HostRun& run : runs) all.push_back(observed(row_of(run), run.pace));
+  // A pull towards one, so that what nothing tells stays where the description put it.
+  constexpr double pull = 1e-5;
+  constexpr int sweeps = 30;
+  const std::vector<Unknown> unknowns = unknowns_of(all, corrections_);
+  for (int sweep = 0; sweep < sweeps; ++sweep) {
+    double moved = 0;
+    for (const Unknown& unknown : unknowns) {
+      const double before = std::log(*unknown.value);
+      const double reach = sweep == 0 ? farthest_log : 0.3;
+      const double found =
+          least(std::max(-farthest_log, before - reach), std::min(farthest_log, before + reach), [&](double x) {
+            *unknown.value = std::exp(x);
+            double sum = pull * x * x;
+            for (const Observed* row : unknown.rows) sum += loss(std::log(row->predicted(corrections_) / row->seconds));
+            return sum;
+          });
+      *unknown.value = std::exp(found);
+      moved = std::max(moved, std::abs(found - before));
     }
-    return sum;
-  };
-  std::vector<double*> unknown{&corrections_.launch, &corrections_.step};
-  for (const FitRow& row : rows)
-    for (const OpWork& op : row.work)
-      if (op.corrected_by_kernel && op.type.empty()) {
-        const auto [at, fresh] = corrections_.kernel.emplace(std::string(op.kernel), 1.0);
-        if (fresh) unknown.push_back(&at->second);
-      }
-  if (rows.empty()) return;
-  constexpr int sweeps = 6;
-  // A pull towards one, so that what the runs do not tell stays where the description put it.
-  constexpr double pull = 0.01;
-  for (int sweep = 0; sweep < sweeps; ++sweep)
-    for (double* value : unknown)
-      *value = std::exp(least(-farthest_log, farthest_log, [&](double x) {
-        *value = std::exp(x);
-        return error() + pull * std::abs(x);
-      }));
+    constexpr double still = 1e-3;
+    if (moved < still) break;
+  }
 }
 
 double HostFit::predicted(const HostRun& run) const {
   const FitRow row = row_of(run);
-  return row.tokens / row.cost(corrections_).seconds.value();
+  return row.tokens / observed(row, run.pace).predicted(corrections_);
 }
 
 Profile HostFit::profile(const std::vector<HostRun>& held_out, std::size_t rows, const std::string& date) const {

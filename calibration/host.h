@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // A profile of the machine that silicast runs on, from the limits, kernels and a few whole runs of its own engine.
 //
-// What is worked out from what, in this order, each one unknown from measurements of its own:
+// The device (bandwidth, clock, caches) is what the limits say. All else comes from products by themselves and whole
+// runs together, by the least robust error of the logarithms of their times:
 //
-//   device     bandwidth, clock and caches from the limits
-//   unpack     of each type, from its matrix-vector product at one and at all threads
-//   matrix     of each type, from its product with many activation rows
-//   kernel     of products with few rows (one factor for all types), and of attention, from runs at two depths
-//   launch     and step, from the runs
+//   unpack     of each type: its products with one activation row tell most of it
+//   matrix     of each type: products with many rows
+//   kernel     what a kernel does beside, for all types; attention, from runs at two depths
+//   launch     and step: runs, on one thread and on all
 //
 // No datasheet and no other machine bears on it: the profile replaces what was assumed of the stack "silicast-engine".
+//
+// A machine is not the same all the time (turbo, neighbours on a virtual one): its pace, what it reads and computes at
+// most, is taken beside the measurements, and each is predicted at the pace of its moment.
 #pragma once
 
 #include <cstdint>
@@ -36,6 +39,12 @@ struct HostMachine {
   BytesPerSecond read;           // all threads
   BytesPerSecond read_one_core;  // one thread
 };
+// What the machine does at a moment over what it did when its limits were taken.
+struct HostPace {
+  double read = 1;
+  double arithmetic = 1;
+};
+
 // A device file (docs/data-format.md).
 std::string device_yaml(const HostMachine& machine, const std::string& date);
 
@@ -48,6 +57,7 @@ struct HostKernel {
   int threads = 1;
   Bytes weights;
   Seconds time;
+  HostPace pace;
 };
 
 struct HostRun {
@@ -59,6 +69,7 @@ struct HostRun {
   std::int64_t batch = 1;
   int threads = 1;
   double tokens_per_second = 0;  // of all sequences
+  HostPace pace;
 
   [[nodiscard]] std::string shape() const;  // "pp512", "tg32 x4 @ d1024, 2 threads"
 };
@@ -78,9 +89,6 @@ class HostFit {
 
  private:
   [[nodiscard]] FitRow row_of(const HostRun& run) const;
-  void fit_unpack(const std::vector<HostKernel>& kernels);
-  void fit_matrix(const std::vector<HostKernel>& kernels);
-  void fit_runs(const std::vector<HostRun>& runs);
 
   const Database& database_;
   std::string device_file_;

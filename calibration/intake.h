@@ -25,6 +25,15 @@ struct Intake {
   Added added;
 };
 
+struct Judged {
+  Intake intake;  // `added` is left open
+  std::vector<Run> runs;
+};
+
+// Throws InputError as import_runs does.
+Judged judge_runs(std::string_view text, const std::string& file, const Stated& stated, const std::string& format,
+                  const Database& database);
+
 // Throws InputError as import_runs and Store do; then nothing was added.
 Intake take_in(std::string_view text, const std::string& file, const Stated& stated, const std::string& format,
                const Database& database, Store& store);

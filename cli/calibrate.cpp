@@ -9,7 +9,7 @@
 #include "base/document.h"
 #include "base/text.h"
 #include "calibration/intake.h"
-#include "cli/command.h"
+#include "cli/calibrate.h"
 #include "report/import_report.h"
 
 namespace silicast::cli {
@@ -86,6 +86,8 @@ void add_store_option(CLI::App& command, Options& options) {
       ->type_name("FILE");
 }
 
+constexpr const char* what_files_lack = "What the file does not tell";
+
 // A whole number from 1 on.
 void add_count(CLI::App& command, const std::string& name, const std::string& help,
                std::optional<std::int64_t>& target) {
@@ -95,30 +97,18 @@ void add_count(CLI::App& command, const std::string& name, const std::string& he
       throw UsageError(name + ": a whole number from 1 on is expected, got '" + text + "'");
     target = value;
   };
-  command.add_option_function<std::string>(name, read, help)->type_name("N")->group("What the file does not tell");
+  command.add_option_function<std::string>(name, read, help)->type_name("N")->group(what_files_lack);
 }
 
 void add_import(CLI::App& calibrate, Action& action) {
   const auto options = std::make_shared<Options>();
   CLI::App& command = *calibrate.add_subcommand("import", "Measured runs of other programs into the store");
-  constexpr const char* stated = "What the file does not tell";
   command
       .add_option("FILE", options->files,
                   "What llama-bench (json, jsonl, csv, md), vllm bench, trtllm-bench or mlx_lm.benchmark wrote, or a "
                   "CSV of measurements")
       ->required();
-  command
-      .add_option("--device", options->stated.device, "The device that the runs were made on; several of it: NAMExN")
-      ->type_name("NAME")
-      ->group(stated);
-  command.add_option("--model", options->stated.model, "The model")->type_name("NAME")->group(stated);
-  command.add_option("--quant", options->stated.quant, "Its quantization")->type_name("NAME")->group(stated);
-  command.add_option("--backend", options->stated.backend, "The software, such as llama.cpp-cuda")
-      ->type_name("NAME")
-      ->group(stated);
-  add_count(command, "--prompt", "Tokens of each prompt", options->stated.prompt);
-  add_count(command, "--gen", "Tokens generated for each", options->stated.gen);
-  add_count(command, "--concurrency", "Requests at once", options->stated.concurrency);
+  add_stated_options(command, options->stated);
   command
       .add_option("--from", options->from,
                   "The files' format: " + join(import_formats(), ", ") + " (default: by what they hold)")
@@ -160,6 +150,20 @@ void add_export(CLI::App& calibrate, Action& action) {
 }
 
 }  // namespace
+
+void add_stated_options(CLI::App& command, Stated& stated) {
+  command.add_option("--device", stated.device, "The device that the runs were made on; several of it: NAMExN")
+      ->type_name("NAME")
+      ->group(what_files_lack);
+  command.add_option("--model", stated.model, "The model")->type_name("NAME")->group(what_files_lack);
+  command.add_option("--quant", stated.quant, "Its quantization")->type_name("NAME")->group(what_files_lack);
+  command.add_option("--backend", stated.backend, "The software, such as llama.cpp-cuda")
+      ->type_name("NAME")
+      ->group(what_files_lack);
+  add_count(command, "--prompt", "Tokens of each prompt", stated.prompt);
+  add_count(command, "--gen", "Tokens generated for each", stated.gen);
+  add_count(command, "--concurrency", "Requests at once", stated.concurrency);
+}
 
 void add_calibrate(CLI::App& app, Action& action) {
   CLI::App& command =

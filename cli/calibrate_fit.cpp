@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // silicast calibrate fit: profiles from measured rates.
 #include <CLI/CLI.hpp>
-#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -9,7 +8,7 @@
 
 #include "base/text.h"
 #include "calibration/cross_validation.h"
-#include "cli/command.h"
+#include "cli/calibrate.h"
 
 namespace silicast::cli {
 
@@ -24,15 +23,6 @@ struct Options {
   std::string data;
   std::string date;
 };
-
-std::string today() {
-  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
-  std::tm utc{};
-  gmtime_r(&now, &utc);
-  std::array<char, 16> text{};
-  std::strftime(text.data(), text.size(), "%Y-%m-%d", &utc);
-  return text.data();
-}
 
 // Scales of the residuals that sources, models and devices leave when they are held out: who asks is a new source, with
 // a measured device and a model that was measured there, or with another model, or another device.

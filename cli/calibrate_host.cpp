@@ -12,10 +12,10 @@
 
 #include "base/text.h"
 #include "calibration/host.h"
-#include "calibration/import.h"
+#include "calibration/statistics.h"
 #include "calibration/store.h"
 #include "cli/bench.h"
-#include "cli/command.h"
+#include "cli/calibrate.h"
 #include "engine/measure/kernel_bench.h"
 #include "engine/measure/limits.h"
 #include "engine/measure/model_bench.h"
@@ -26,37 +26,12 @@ namespace silicast::cli {
 
 namespace {
 
-struct Options {
-  bool quick = false;
-  std::string out;
-  std::string store;
-  std::string data;
-  Format format = Format::text;
-};
-
 // A whole run of the engine: what was asked, what came out.
 struct Measured {
   HostRun run;
   double wall_tokens_per_second = 0;
   bool disturbed = false;
 };
-
-std::string today() {
-  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
-  std::tm utc{};
-  gmtime_r(&now, &utc);
-  std::array<char, 16> text{};
-  std::strftime(text.data(), text.size(), "%Y-%m-%d", &utc);
-  return text.data();
-}
-
-void write(const std::filesystem::path& path, const std::string& text) {
-  std::filesystem::create_directories(path.parent_path());
-  std::ofstream file(path, std::ios::binary);
-  file << text;
-  file.close();
-  if (!file) throw InputError(path.string() + ": cannot be written");
-}
 
 int all_threads() { return static_cast<int>(engine::topology().processors.size()); }
 std::vector<int> one_and_all() { return all_threads() == 1 ? std::vector<int>{1} : std::vector<int>{1, all_threads()}; }
@@ -98,11 +73,31 @@ HostMachine machine_of(const std::vector<engine::Limit>& limits) {
   return m;
 }
 
-std::vector<HostKernel> kernels_of(bool quick) {
+// The pace of this moment, on so many threads.
+class Pace {
+ public:
+  HostPace now(int threads) {
+    engine::ThreadPool pool({.threads = threads});
+    const engine::Roof roof =
+        engine::measure_roof(pool, {.least = 3, .most = 20, .seconds = 0.1}, engine::streaming_bytes());
+    return of(roof, threads);
+  }
+  // Over the first that was seen.
+  HostPace of(const engine::Roof& roof, int threads) {
+    const engine::Roof& first = first_.try_emplace(threads, roof).first->second;
+    return {.read = roof.read / first.read, .arithmetic = roof.operations / first.operations};
+  }
+
+ private:
+  std::map<int, engine::Roof> first_;
+};
+
+std::vector<HostKernel> kernels_of(bool quick, Pace& pace) {
   engine::KernelBenchOptions options;
   options.quick = true;
   options.shapes = {engine::layer_shapes().front()};
-  options.batches = quick ? std::vector<std::int64_t>{1, 4, 128} : std::vector<std::int64_t>{1, 2, 4, 8, 64, 128, 512};
+  options.batches =
+      quick ? std::vector<std::int64_t>{1, 4, 32, 256} : std::vector<std::int64_t>{1, 2, 4, 8, 16, 32, 64, 128, 512};
   options.threads = one_and_all();
   options.cold = true;
   options.progress = progress_line;
@@ -116,7 +111,8 @@ std::vector<HostKernel> kernels_of(bool quick) {
                        .threads = r.what.threads,
                        .weights = Bytes(static_cast<double>(engine::row_bytes(r.what.type, r.what.shape.columns)) *
                                         static_cast<double>(r.what.shape.rows)),
-                       .time = Seconds(r.sample.seconds)});
+                       .time = Seconds(r.sample.seconds),
+                       .pace = pace.of(r.roof, r.what.threads)});
   }
   return kernels;
 }
@@ -150,7 +146,8 @@ std::vector<ModelRuns> held_out_runs(bool quick) {
   return runs;
 }
 
-void run_model(const Database& database, const ModelRuns& what, int repetitions, std::vector<Measured>& results) {
+void run_model(const Database& database, const ModelRuns& what, int repetitions, Pace& pace,
+               std::vector<Measured>& results) {
   const QuantName name = parse_quant_name(what.quant);
   const auto model = engine::synthesize_model(
       make_workload(*database.architecture(what.model), *database.quant(name.scheme), name.options, database.types()));
@@ -161,6 +158,7 @@ void run_model(const Database& database, const ModelRuns& what, int repetitions,
     sequences = std::max(sequences, test.batch);
   }
   for (const int threads : one_and_all()) {
+    const HostPace now = pace.now(threads);
     engine::Session session(model, {.threads = threads, .context = context, .sequences = sequences});
     for (const auto& test : what.tests) {
       progress_line(what.model + " " + what.quant + ", " + test.name() + ", " + std::to_string(threads) + " threads");
@@ -172,16 +170,18 @@ void run_model(const Database& database, const ModelRuns& what, int repetitions,
                                  .depth = test.depth,
                                  .batch = test.batch,
                                  .threads = threads,
-                                 .tokens_per_second = run.undisturbed_tokens_per_second()},
+                                 .tokens_per_second = run.undisturbed_tokens_per_second(),
+                                 .pace = now},
                          .wall_tokens_per_second = run.tokens_per_second(),
                          .disturbed = run.sample.is_disturbed()});
     }
   }
 }
 
-std::vector<Measured> run_all(const Database& database, const std::vector<ModelRuns>& runs, int repetitions) {
+std::vector<Measured> run_all(const Database& database, const std::vector<ModelRuns>& runs, int repetitions,
+                              Pace& pace) {
   std::vector<Measured> results;
-  for (const ModelRuns& what : runs) run_model(database, what, repetitions, results);
+  for (const ModelRuns& what : runs) run_model(database, what, repetitions, pace, results);
   return results;
 }
 
@@ -218,13 +218,8 @@ struct Errors {
   std::vector<double> prefill;
 };
 
-double quantile_of(std::vector<double> values, double share) {
-  if (values.empty()) return 0;
-  std::sort(values.begin(), values.end());
-  const double at = share * static_cast<double>(values.size() - 1);
-  const auto low = static_cast<std::size_t>(at);
-  const std::size_t high = std::min(low + 1, values.size() - 1);
-  return values[low] + (at - static_cast<double>(low)) * (values[high] - values[low]);
+double quantile_of(const std::vector<double>& values, double share) {
+  return values.empty() ? 0 : quantile(values, share);
 }
 
 Table table_of(const std::vector<Measured>& runs, const HostFit& fit, Errors& errors) {
@@ -274,38 +269,32 @@ std::string gpus_text() {
   return text;
 }
 
-ExitCode run(const Options& options) {
+ExitCode measured_here(const HostOptions& options) {
   const Database database(data_folder(options.data));
-  const std::filesystem::path out = options.out.empty() ? user_folder() : std::filesystem::path(options.out);
-  if (out.empty()) throw UsageError("neither XDG_DATA_HOME nor HOME is set; --out says where the profile goes");
   const std::string date = today();
-  engine::condition();
-  const auto limits = engine::measure_limits(
-      {.quick = true, .threads = one_and_all(), .storage_folder = {}, .progress = progress_line});
-  const HostMachine machine = machine_of(limits);
-  const auto device_file = out / "devices" / (machine.id + ".yaml");
-  write(device_file, device_yaml(machine, date));
-
-  const auto kernels = kernels_of(options.quick);
+  const auto [machine, device_file] = describe_host(options.folder(), date);
+  const std::filesystem::path out = options.folder();
+  Pace pace;
+  const auto kernels = kernels_of(options.quick, pace);
   const int repetitions = options.quick ? 2 : 5;
-  const auto fitted = run_all(database, fitted_runs(options.quick), repetitions);
+  const auto fitted = run_all(database, fitted_runs(options.quick), repetitions, pace);
   std::vector<HostRun> runs;
   for (const Measured& m : fitted) runs.push_back(m.run);
   HostFit fit(database, device_file.string());
   fit.fit(kernels, runs);
 
-  const auto unseen = run_all(database, held_out_runs(options.quick), repetitions);
+  const auto unseen = run_all(database, held_out_runs(options.quick), repetitions, pace);
   Errors errors;
   const Table table = table_of(unseen, fit, errors);
   std::vector<HostRun> held_out;
   for (const Measured& m : unseen) held_out.push_back(m.run);
   const Profile profile = fit.profile(held_out, kernels.size() + runs.size(), date);
   const auto profile_file = out / "profiles" / (profile.family + ".yaml");
-  write(profile_file, profile_yaml(profile));
+  write_whole(profile_file, profile_yaml(profile));
   std::vector<Run> all;
   for (const auto* list : {&fitted, &unseen})
     for (const Measured& m : *list) all.push_back(stored(m, machine, date));
-  Store store(options.store.empty() ? Store::default_file() : std::filesystem::path(options.store), Store::Mode::write);
+  Store store(options.store_file(), Store::Mode::write);
   store.add(all, "silicast calibrate host");
 
   if (options.format == Format::json) {
@@ -329,15 +318,54 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
+std::string today() {
+  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  std::tm utc{};
+  gmtime_r(&now, &utc);
+  std::array<char, 16> text{};
+  std::strftime(text.data(), text.size(), "%Y-%m-%d", &utc);
+  return text.data();
+}
+
+std::filesystem::path HostOptions::folder() const {
+  const std::filesystem::path folder = out.empty() ? user_folder() : std::filesystem::path(out);
+  if (folder.empty()) throw UsageError("neither XDG_DATA_HOME nor HOME is set; --out says where the profile goes");
+  return folder;
+}
+
+std::filesystem::path HostOptions::store_file() const {
+  return store.empty() ? Store::default_file() : std::filesystem::path(store);
+}
+
+std::pair<HostMachine, std::filesystem::path> describe_host(const std::filesystem::path& folder,
+                                                            const std::string& date) {
+  engine::condition();
+  const HostMachine machine = machine_of(engine::measure_limits(
+      {.quick = true, .threads = one_and_all(), .storage_folder = {}, .progress = progress_line}));
+  const auto file = folder / "devices" / (machine.id + ".yaml");
+  std::filesystem::create_directories(file.parent_path());
+  std::filesystem::create_directories(folder / "profiles");
+  write_whole(file, device_yaml(machine, date));
+  return {machine, file};
+}
+
 void add_host(CLI::App& calibrate, Action& action) {
-  const auto options = std::make_shared<Options>();
-  CLI::App& command = *calibrate.add_subcommand(
-      "host", "This machine: limits and kernels become a profile, tried on whole runs that it has not seen");
+  const auto options = std::make_shared<HostOptions>();
+  CLI::App& command = *calibrate.add_subcommand("host",
+                                                "This machine: its limits and kernels, or runs that it has made, "
+                                                "become a profile, tried on runs that the fit has "
+                                                "not seen");
   command.add_flag("--quick", options->quick, "Fewer types of runs: three minutes at most");
+  command
+      .add_option("--import", options->imports,
+                  "Instead of measuring: runs that another program measured here, in the files that `calibrate import` "
+                  "reads")
+      ->type_name("FILE...");
+  add_stated_options(command, options->stated);
   command
       .add_option("--out", options->out,
                   "Where devices/host.yaml and the profile go (default: silicast in the user's data folder, where "
-                  "predict --device host finds them)")
+                  "predict finds them)")
       ->type_name("DIR")
       ->group("Output");
   command.add_option("--store", options->store, "Where the runs are kept (default: in the user's data folder)")
@@ -347,8 +375,13 @@ void add_host(CLI::App& calibrate, Action& action) {
   add_data_option(command, options->data);
   command.footer(
       "silicast calibrate host --quick\n"
-      "silicast predict --device host --model llama-3.2-1b --quant Q4_K_M");
-  command.callback([options, &action] { action = [options] { return run(*options); }; });
+      "silicast predict --device host --model llama-3.2-1b --quant Q4_K_M\n"
+      "silicast calibrate host --import llama-bench.json --device rtx-4090");
+  command.callback([options, &action] {
+    if (options->quick && !options->imports.empty())
+      throw UsageError("--quick and --import exclude each other: imported runs take no time");
+    action = [options] { return options->imports.empty() ? measured_here(*options) : measured_elsewhere(*options); };
+  });
 }
 
 }  // namespace silicast::cli
