@@ -48,10 +48,17 @@ bool is_speculative(std::string_view notes) {
   return contains_any(notes, {"speculat", "mtp", "draft", "eagle", "dflash"});
 }
 
+// Gate, up and down of every layer's experts on the host: the same as exps=CPU.
+bool names_all_experts(std::string_view notes) {
+  return !contains(notes, "blk") && contains(notes, "gate_exps=cpu") && contains(notes, "up_exps=cpu") &&
+         contains(notes, "down_exps=cpu");
+}
+
 // Options of the command line that put tensors or the cache somewhere else and are not described here: regular
 // expressions over some blocks or some kinds of tensors, other GPUs, a cache on the host.
 bool is_placed_otherwise(std::string_view notes) {
   if (contains_any(notes, {"no-kv-offload", "nkvo=1", "expert tensors over"})) return true;
+  if (names_all_experts(notes)) return false;
   const bool tensors = contains(notes, "=cpu") && contains_any(notes, {"ot=", "-ot ", "exps", "ffn"});
   return tensors && contains_any(notes, {"blk", "gate_exps=cpu", "up_exps=cpu", "down_exps=cpu", "=cuda", "attn"});
 }
@@ -61,7 +68,17 @@ std::int64_t noted_cpu_moe_layers(std::string_view notes) {
   for (const char* key : {"n_cpu_moe", "n-cpu-moe", "--n-cpu-moe", "ncmoe"})
     if (const auto layers = noted_number(notes, key)) return *layers;
   constexpr std::int64_t all = 1'000'000;
-  return contains_any(notes, {"--cpu-moe", "exps=cpu", "exps.=cpu"}) ? all : 0;
+  return contains_any(notes, {"--cpu-moe", "exps=cpu", "exps.=cpu", "all experts on cpu"}) ? all : 0;
+}
+
+// A graph in several parts: a CPU build would have one. Builds with CUDA run prompts on whatever card they find.
+bool is_in_parts(std::string_view notes) {
+  constexpr std::string_view label = "graph splits";
+  const auto at = notes.find(label);
+  if (at == std::string_view::npos) return false;
+  const std::string_view rest = trim(notes.substr(std::min(notes.find('=', at), notes.size() - 1) + 1));
+  const auto parts = parse_integer(rest.substr(0, rest.find_first_not_of("0123456789")));
+  return parts && *parts > 1;
 }
 
 // Servers under a stream of requests: how many ran at once is not said.
@@ -332,11 +349,24 @@ void QueryMapper::fill_memory(const Observation& row, Query& query) const {
     query.memory = capacity;
 }
 
+// ik_llama.cpp's run-time repacking, which needs memory of its own for the weights.
+bool repacks(std::string_view notes) { return contains(notes, "rtr") && !contains(notes, "rtr=0"); }
+
+// Weights that no device can multiply, or may: the host computes its layers in prompts as well. ik_llama.cpp repacks
+// rows with -rtr, or in files of the types _R4 and _R8, for which CUDA has no kernels; llama.cpp has a switch.
+bool computes_prompts_on_host(const std::string& quant, std::string_view notes) {
+  const std::string type = lower(quant);
+  return repacks(notes) || contains_any(notes, {"no-op-offload", "nopo=1"}) || type.ends_with("_r4") ||
+         type.ends_with("_r8");
+}
+
 // Layers and experts on the host; a host that the row does not name is a reason not to predict.
 std::optional<Unpredicted> QueryMapper::fill_offload(const Observation& row, const std::string& notes,
                                                      Query& query) const {
   Offload& offload = query.offload;
   offload.cpu_moe_layers = noted_cpu_moe_layers(notes);
+  offload.streams_prompts = !computes_prompts_on_host(row.quant, notes);
+  query.mapped = !repacks(notes) && !contains_any(notes, {"no-mmap", "mmap=0"});
   const auto device = database_->device(query.device);
   const bool has_host = !query.host.empty() || (device->device_class == DeviceClass::unified && device->cpu);
   const bool mixed = contains(canonical_name(row.device), "-+-");
@@ -372,6 +402,7 @@ QuestionOrReason QueryMapper::operator()(const Observation& row) const {
   if (is_speculative(notes)) return Unpredicted{"speculative decoding", ""};
   if (contains_any(notes, {"node(s)", " rpc", "tp2 over"})) return Unpredicted{"several devices", "over a network"};
   if (is_placed_otherwise(notes)) return Unpredicted{"tensors placed one by one", "said in the notes"};
+  if (contains(notes, "ser=")) return Unpredicted{"fewer experts than the model uses", "said in the notes"};
   if (contains_any(notes, {"per user", "per-user"})) return Unpredicted{"value is per user", ""};
 
   if (is_open_load(row, notes)) return Unpredicted{"batch is not stated", "served under load"};
@@ -379,6 +410,8 @@ QuestionOrReason QueryMapper::operator()(const Observation& row) const {
   Question question{.metric = *metric, .gpu_layers = row.gpu_layers};
   Query& query = question.query;
   if (auto reason = fill_names(row, query)) return *std::move(reason);
+  if (database_->stack(query.stack)->on_cpu && is_in_parts(notes))
+    return Unpredicted{"weights partly on the host, not said which", "the graph had several parts"};
   fill_memory(row, query);
   if (auto reason = fill_offload(row, notes, query)) return *std::move(reason);
   if (auto reason = fill_devices(row, notes, query)) return *std::move(reason);

@@ -12,6 +12,7 @@ std::string compile_key(const Query& q) {
                std::to_string(static_cast<int>(q.flash_attention)), number(q.ubatch), number(q.threads), q.host,
                q.model_size ? exact(q.model_size->value()) : "", std::to_string(static_cast<int>(q.offload.layers)),
                std::to_string(q.offload.gpu_layers), std::to_string(q.offload.cpu_moe_layers),
+               q.offload.streams_prompts ? "" : "computed", q.mapped ? "" : "pinned",
                std::to_string(static_cast<int>(q.split)), q.calibrated ? "" : "none"},
               "|");
 }

@@ -104,6 +104,11 @@ void add_placement_options(CLI::App& command, Query& query) {
         if (lower(text) != "compute" && lower(text) != "stream") fail("--offload", "compute or stream", text);
         query.offload.streams_everything = lower(text) == "stream";
       });
+  command
+      .add_flag_callback(
+          "--no-op-offload", [&query] { query.offload.streams_prompts = false; },
+          "Prompts too: the CPU computes the host's layers; their weights are never copied (ik_llama.cpp: -rtr)")
+      ->group(group);
   add(command, "--optimize", "decode|ttft", "What --gpu-layers auto makes fast (default decode)",
       [&query](const std::string& text) {
         if (lower(text) != "decode" && lower(text) != "ttft") fail("--optimize", "decode or ttft", text);

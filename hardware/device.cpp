@@ -35,6 +35,7 @@ std::optional<Cache> read_cache(const Section& parent, std::string_view key, con
 }
 
 constexpr std::int64_t most_cores = 100'000;
+constexpr std::int64_t most_dies = 64;
 constexpr double most_per_clock = 1e6;
 
 Processor read_gpu(const Section& section) {
@@ -47,6 +48,7 @@ Processor read_gpu(const Section& section) {
     if (const auto rate = rates.optional_number(unit_names[i], 0, most_per_clock)) gpu.per_core_per_clock[i] = *rate;
   rates.finish();
   if (!gpu.has(Unit::fp32)) rates.fail("fp32", "required, but missing");
+  gpu.dies = static_cast<int>(section.count_or("dies", 1, 1, most_dies));
   gpu.matrix_on_vector_units = section.flag("matrix_on_vector_units", false);
   gpu.l2 = read_cache(section, "l2", gpu);
   gpu.last_level_cache = read_cache(section, "last_level_cache", gpu);

@@ -47,6 +47,7 @@ struct Cache {
 struct Processor {
   std::string architecture;  // the name by which stacks choose kernels: "ada", "apple8", "zen4"
   int cores = 0;             // SMs, Apple GPU cores, compute units, CPU cores
+  int dies = 1;              // chips that share the memory by a link between them
   Hertz clock;
   std::array<double, unit_count> per_core_per_clock{};  // 0: has none, or is not documented
   bool matrix_on_vector_units = false;                  // matrix work competes with vector work

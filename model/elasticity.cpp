@@ -42,7 +42,7 @@ std::optional<Figure> figure_of(const std::string& path, const Node& node) {
 // Figures that are a name for something (a generation), a statement beside the model (stated peaks), or a date.
 bool is_scale(const std::string& path) {
   return path != "pcie.generation" && path.find("stated") == std::string::npos && !path.ends_with(".date") &&
-         path != "released";
+         path != "released" && path != "gpu.dies";
 }
 
 void collect(const Node& node, const std::string& path, std::vector<Figure>& figures) {

@@ -20,18 +20,22 @@ std::string usual_interconnect(const Device& device) {
   return device.device_class == DeviceClass::unified ? "thunderbolt-4" : "pcie";
 }
 
+// The link that the query names, or the usual one. Throws where the device does not have it.
+std::shared_ptr<const Link> peer_link(const Query& query, const Device& device, const Database& database) {
+  auto link = database.link(query.interconnect.empty() ? usual_interconnect(device) : query.interconnect);
+  // Links with a bandwidth of their own are ports of whole machines: a card has none.
+  const bool of_machines = link->from == Link::From::stated && device.device_class == DeviceClass::discrete;
+  if (!link->reached(device) || of_machines)
+    throw UsageError("--interconnect " + link->id + ": " + device.name + " has no such link");
+  return link;
+}
+
 void add_peer_link(Machine& machine, const Query& query, const Stack& stack, const Database& database) {
   if (query.split != Split::layer && !stack.tensor_split)
     throw RefusedError("the stack '" + stack.id + "' divides models by layers only; --split layer");
-  const auto link =
-      database.link(query.interconnect.empty() ? usual_interconnect(*machine.device) : query.interconnect);
-  // Links with a bandwidth of their own are ports of whole machines: a card has none.
-  const bool of_machines = link->from == Link::From::stated && machine.device->device_class == DeviceClass::discrete;
-  const auto bandwidth = link->reached(*machine.device);
-  if (!bandwidth || of_machines)
-    throw UsageError("--interconnect " + link->id + ": " + machine.device->name + " has no such link");
+  const auto link = peer_link(query, *machine.device, database);
   machine.interconnect = link->id;
-  machine.executors.links.peer = *bandwidth;
+  machine.executors.links.peer = *link->reached(*machine.device);
   machine.executors.links.peer_latency = link->latency;
 }
 
@@ -78,6 +82,31 @@ std::vector<int> divide(int layers, int devices, const std::vector<double>& shar
   return result;
 }
 
+// Layers of each device, in order, such that the fullest holds as little as possible; the last one also holds `output`.
+std::vector<int> divide_evenly(const std::vector<Bytes>& loads, Bytes output, int devices) {
+  std::vector<int> result(static_cast<std::size_t>(devices));
+  // Whether the devices hold all layers when none holds more than `most`: each takes what it can.
+  const auto fill = [&](Bytes most) {
+    std::size_t layer = 0;
+    for (int device = 0; device < devices; ++device) {
+      Bytes held = device + 1 == devices ? output : Bytes(0);
+      int taken = 0;
+      for (; layer < loads.size() && held + loads[layer] <= most; ++taken, ++layer) held += loads[layer];
+      result[static_cast<std::size_t>(device)] = taken;
+    }
+    return layer == loads.size();
+  };
+  Bytes low;
+  Bytes high = std::accumulate(loads.begin(), loads.end(), output);
+  constexpr Bytes close_enough = 1_MiB;
+  while (high - low > close_enough) {
+    const Bytes middle = (low + high) * 0.5;
+    (fill(middle) ? high : low) = middle;
+  }
+  fill(high);
+  return result;
+}
+
 // What is placed where, for one choice of layers and experts on the host.
 class Chooser {
  public:
@@ -104,20 +133,37 @@ class Chooser {
 
   [[nodiscard]] Placement asked() const {
     const auto experts = static_cast<int>(std::min<std::int64_t>(query_.offload.cpu_moe_layers, count_));
-    if (query_.offload.layers == Offload::Layers::all) return placed(0, experts);
+    // Layers without their experts are light: by number, the last device would hold nearly all.
+    if (query_.offload.layers == Offload::Layers::all) return experts > 0 ? balanced(placed(0, experts)) : placed(0, 0);
     const auto on_gpu = static_cast<int>(std::min<std::int64_t>(query_.offload.gpu_layers, count_ + 1));
     return placed(count_ + 1 - on_gpu, experts);
   }
 
   [[nodiscard]] Placement automatic() const {
-    const Placement by_layers = fewest([&](int n) { return placed(n, 0); }, count_ + 1);
+    const Placement by_layers = fewest([&](int n) { return balanced(placed(n, 0)); }, count_ + 1);
     if (!workload_.architecture.has_experts() || !by_layers.uses_host()) return by_layers;
-    const Placement by_experts = fewest([&](int n) { return placed(0, n); }, count_);
+    const Placement by_experts = fewest([&](int n) { return balanced(placed(0, n)); }, count_);
     if (!fits(by_experts)) return by_layers;
     return seconds(by_experts) < seconds(by_layers) ? by_experts : by_layers;
   }
 
  private:
+  // With the layers divided by what they hold instead of by their number, where the shares are not said.
+  [[nodiscard]] Placement balanced(Placement placement) const {
+    if (placement.devices() < 2 || placement.split != Split::layer || !query_.device_shares.empty()) return placement;
+    std::vector<Bytes> loads;
+    for (int i = placement.host_layers; i < count_; ++i) {
+      const auto layer = static_cast<std::size_t>(i);
+      const bool experts_here = i >= placement.host_expert_layers;
+      loads.push_back(layers_.weights[layer] + layers_.cache[layer] +
+                      (experts_here ? layers_.experts[layer] : Bytes(0)));
+    }
+    const Bytes output =
+        placement.host_output ? Bytes(0) : layers_.output + (layers_.tied ? layers_.embedding : Bytes(0));
+    placement.device_layers = divide_evenly(loads, output, machine_.executors.devices);
+    return placement;
+  }
+
   // The least n whose placement fits the devices; they hold less as n grows.
   template <class Make>
   [[nodiscard]] Placement fewest(Make make, int most) const {
@@ -165,7 +211,9 @@ void check_shares(const Query& query, int devices) {
   if (query.device_shares.empty()) return;
   if (query.device_shares.size() != static_cast<std::size_t>(devices))
     throw UsageError("--tensor-split: " + std::to_string(query.device_shares.size()) + " shares for " +
-                     std::to_string(devices) + " devices");
+                     std::to_string(devices) + (devices == 1 ? " device" : " devices"));
+  if (query.split != Split::layer)
+    throw UsageError("--tensor-split: shares are of a split by layers; by rows or tensors every device does as much");
   for (const double share : query.device_shares)
     if (!std::isfinite(share) || share < 0) throw UsageError("--tensor-split: shares are numbers from 0 on");
   if (std::accumulate(query.device_shares.begin(), query.device_shares.end(), 0.0) <= 0)
@@ -209,12 +257,14 @@ Machine make_machine(const Query& query, std::shared_ptr<const Device> device, i
   machine.executors.device = executor;
   machine.executors.devices = devices;
   if (devices > 1) add_peer_link(machine, query, stack, database);
+  if (devices == 1 && !query.interconnect.empty()) peer_link(query, *machine.device, database);
   check_shares(query, devices);
   // What a gigabyte per second of NVMe storage of the middle class reads (PCIe 4.0 x4 drives: about 7 GB/s).
   constexpr BytesPerSecond usual_storage = 7_GBps;
   machine.executors.links.storage = usual_storage;
 
   const bool discrete = machine.device->device_class == DeviceClass::discrete;
+  if (!discrete && query.pcie) throw UsageError("--pcie: " + machine.device->name + " is a whole machine, not a card");
   if (!query.host.empty()) machine.host = database.device(query.host, query.host_overrides);
   if (!discrete && !query.host.empty())
     throw UsageError("--host: " + machine.device->name + " is a whole machine, it has no other host");
@@ -234,7 +284,9 @@ Machine make_machine(const Query& query, std::shared_ptr<const Device> device, i
   machine.host_stack = database.stack(stack.offload->host_stack);
   machine.executors.host = host_executor(query, executor, *machine.host, *machine.host_stack, database);
   machine.executors.host_shares_memory = !discrete;
-  machine.executors.stream_batch = stack.offload->stream_batch;
+  if (query.offload.streams_prompts) machine.executors.stream_batch = stack.offload->stream_batch;
+  machine.executors.experts_by_share = stack.offload->experts_by_share;
+  machine.executors.whole_experts = stack.offload->whole_experts;
   machine.executors.stream_everything = query.offload.streams_everything;
   if (query.offload.streams_everything && !discrete)
     throw UsageError("--offload stream: " + machine.device->name + " has one memory, nothing is copied");

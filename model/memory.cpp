@@ -204,12 +204,12 @@ ComputeBuffers compute_buffers(const Architecture& a, const Stack& stack, const 
     case BufferRule::llama_cpp: {
       constexpr int pipeline_copies = 4;  // GGML_SCHED_MAX_COPIES of llama.cpp
       const double padding = static_cast<double>(rules.cache_padding);
-      return llama_cpp_buffers(
-          a, {.context =
-                  cache.unified ? padded(tokens_of(cache), padding) : padded(cache.context, padding) * cache.sequences,
-              .ubatch = std::min(cache.ubatch, std::ceil(cache.context)),
-              .fused_attention = request.fused_attention,
-              .pipeline_copies = devices > 1 && request.placement.split == Split::layer ? pipeline_copies : 1});
+      const bool pipelined = devices > 1 && request.placement.split == Split::layer && !request.placement.uses_host();
+      return llama_cpp_buffers(a, {.context = cache.unified ? padded(tokens_of(cache), padding)
+                                                            : padded(cache.context, padding) * cache.sequences,
+                                   .ubatch = std::min(cache.ubatch, std::ceil(cache.context)),
+                                   .fused_attention = request.fused_attention,
+                                   .pipeline_copies = pipelined ? pipeline_copies : 1});
     }
     case BufferRule::paged: return {rules.activation_bytes_fixed, Bytes(0)};
     case BufferRule::none: break;

@@ -126,7 +126,7 @@ StepCost prefill_cost(const PlacedStep& evaluator, const Query& query, std::int6
   const double steps = std::ceil(static_cast<double>(query.prompt) / static_cast<double>(ubatch)) *
                        static_cast<double>(query.concurrency);
   const bool joined = query.concurrency > 1 && prompts_together(query, ubatch) > 1;
-  if (!joined && evaluator.stages() > 1 && steps > 1)
+  if (!joined && evaluator.pipelines() && steps > 1)
     pipeline(total, evaluator, query, static_cast<double>(ubatch), steps);
   return total;
 }

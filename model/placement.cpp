@@ -2,7 +2,8 @@
 #include "model/placement.h"
 
 #include <algorithm>
-#include <numeric>
+#include <limits>
+#include <variant>
 
 #include "base/error.h"
 
@@ -46,10 +47,19 @@ StepGraph divided(StepGraph graph, int devices) {
   return graph;
 }
 
-// Hand-overs of a step: to the device after the host's layers, and twice for every layer whose experts are elsewhere.
-double hand_overs(const Placement& placement) {
-  const int expert_layers = std::max(0, placement.host_expert_layers - placement.host_layers);
-  return (placement.host_layers > 0 && !placement.host_output ? 1 : 0) + 2.0 * expert_layers;
+// Layers with routed experts on the host: those whose other parts run on a device, and those that lie there whole.
+struct ExpertLayers {
+  double alone = 0;
+  double enclosed = 0;
+};
+
+ExpertLayers expert_layers(const Architecture& architecture, const Placement& placement) {
+  ExpertLayers count;
+  const int last = std::max(placement.host_layers, placement.host_expert_layers);
+  for (int layer = 0; layer < last; ++layer)
+    if (std::holds_alternative<ExpertFeedForward>(architecture.layer(static_cast<std::size_t>(layer)).feed_forward))
+      (layer < placement.host_layers ? count.enclosed : count.alone) += 1;
+  return count;
 }
 
 constexpr double activation_bytes = 4;  // F32 at the boundary
@@ -106,16 +116,44 @@ PlacedStep::PlacedStep(const StepGraph& graph, const Workload& workload, const M
   }
   if (paged_bytes_ > 0) paged_from_ = weights_of(graph, *workload.type_table);
   if (!placement.uses_host()) return;
-  ensure(machine.host.has_value(), "a placement on a host needs one");
-  const StepGraph part = part_of(graph, [&](const Op& op, int layer) { return on_host(placement, op, layer); });
-  const Weights weights = weights_of(part, *workload.type_table);
-  paged_from_ = weights;
-  host_ = HostPart{StepEvaluator(part, workload, *machine.host), StepEvaluator(part, workload, machine.device), weights,
-                   hand_overs(placement)};
+  place_on_host(graph, workload, placement);
 }
 
-bool PlacedStep::streams(double tokens) const noexcept {
-  return machine_.stream_everything || (machine_.stream_batch > 0 && tokens >= machine_.stream_batch);
+void PlacedStep::place_on_host(const StepGraph& graph, const Workload& workload, const Placement& placement) {
+  ensure(machine_.host.has_value(), "a placement on a host needs one");
+  Executor host = *machine_.host;
+  for (const bool experts : {false, true}) {
+    const StepGraph part = part_of(graph, [&](const Op& op, int layer) {
+      return on_host(placement, op, layer) && belongs_to_experts(op) == experts;
+    });
+    if (part.ops.empty()) continue;
+    const Weights weights = weights_of(part, *workload.type_table);
+    HostPart added{StepEvaluator(part, workload, host), StepEvaluator(part, workload, machine_.device), weights};
+    added.stream_from = machine_.stream_batch > 0 ? machine_.stream_batch : std::numeric_limits<double>::infinity();
+    if (experts) {
+      const ExpertLayers layers = expert_layers(workload.architecture, placement);
+      added.hand_overs = 2 * (layers.alone + layers.enclosed);  // there and back
+      added.enclosed = 2 * layers.enclosed;
+      if (machine_.experts_by_share && weights.used > 0) added.stream_from *= weights.count / weights.used;
+    } else {
+      added.hand_overs = placement.host_layers > 0 && !placement.host_output ? 1 : 0;
+    }
+    host_.push_back(std::move(added));
+    host.begins_step = false;
+  }
+  if (paged_bytes_ == 0) return;
+  paged_from_ = {};
+  for (const HostPart& part : host_) {
+    paged_from_.dense += part.weights.dense;
+    if (part.weights.count == 0) continue;
+    paged_from_.experts = part.weights.experts;
+    paged_from_.count = part.weights.count;
+    paged_from_.used = part.weights.used;
+  }
+}
+
+bool PlacedStep::streams(const HostPart& part, double tokens) const noexcept {
+  return machine_.stream_everything || tokens >= part.stream_from;
 }
 
 void PlacedStep::add_link(StepCost& cost, double seconds, double bytes) noexcept {
@@ -131,20 +169,35 @@ StepCost PlacedStep::host_cost(Batch batch, double tokens) const noexcept {
     const double paged = std::min(1.0, paged_bytes_ / paged_from_.total()) * paged_from_.touched(tokens);
     add_link(cost, paged / machine_.links.storage.value(), paged);
   }
-  if (!host_) return cost;
-  const bool streaming = streams(tokens);
-  StepCost part = (streaming ? host_->on_device : host_->on_host)(batch);
-  if (!streaming && !machine_.host_shares_memory)
-    part.host = {part.seconds, part.dram_bytes, part.operations, part.matrix_operations, part.instructions};
-  cost += part;
-  const double latency = streaming ? 0 : host_->hand_overs * machine_.links.host_latency.value();
-  if (machine_.host_shares_memory) {
-    add_link(cost, latency, 0);
-    return cost;
+  bool all_on_host = true;
+  for (const HostPart& part : host_) {
+    const bool streaming = streams(part, tokens);
+    cost += streaming ? streamed(part, batch, tokens) : computed(part, batch);
+    if (!streaming) {
+      const double hand_overs = part.hand_overs - (all_on_host ? part.enclosed : 0);
+      const double bytes = machine_.host_shares_memory ? 0 : hand_overs * hidden_bytes_ * tokens;
+      const double copying = bytes > 0 ? bytes / machine_.links.host.value() : 0;
+      add_link(cost, hand_overs * machine_.links.host_latency.value() + copying, bytes);
+    }
+    all_on_host = all_on_host && !streaming;
   }
-  const double moved = machine_.stream_everything ? host_->weights.total() : host_->weights.touched(tokens);
-  const double bytes = streaming ? moved : host_->hand_overs * hidden_bytes_ * tokens;
-  add_link(cost, latency + bytes / machine_.links.host.value(), bytes);
+  return cost;
+}
+
+StepCost PlacedStep::computed(const HostPart& part, Batch batch) const noexcept {
+  StepCost cost = part.on_host(batch);
+  if (!machine_.host_shares_memory)
+    cost.host = {cost.seconds, cost.dram_bytes, cost.operations, cost.matrix_operations, cost.instructions};
+  return cost;
+}
+
+// The device does the work of the host's part after its weights have crossed the link.
+StepCost PlacedStep::streamed(const HostPart& part, Batch batch, double tokens) const noexcept {
+  StepCost cost = part.on_device(batch);
+  if (machine_.host_shares_memory) return cost;
+  const bool whole = machine_.stream_everything || machine_.whole_experts;
+  const double bytes = whole ? part.weights.total() : part.weights.touched(tokens);
+  add_link(cost, bytes / machine_.links.host.value(), bytes);
   return cost;
 }
 
@@ -168,7 +221,8 @@ StepCost PlacedStep::operator()(Batch batch) const noexcept {
 }
 
 const StepEvaluator* PlacedStep::single() const noexcept {
-  return !host_ && paged_bytes_ == 0 && devices_.size() == 1 && split_ == Split::layer ? &devices_.front() : nullptr;
+  return host_.empty() && paged_bytes_ == 0 && devices_.size() == 1 && split_ == Split::layer ? &devices_.front()
+                                                                                              : nullptr;
 }
 
 Seconds PlacedStep::seconds(Batch batch) const noexcept {
@@ -187,7 +241,7 @@ std::vector<StepEvaluator::OpCost> PlacedStep::per_op(Batch batch) const {
   const auto append = [&](const StepEvaluator& part) {
     for (const auto& op : part.per_op(batch)) ops.push_back(op);
   };
-  if (host_) append(streams(tokens_of(batch)) ? host_->on_device : host_->on_host);
+  for (const HostPart& part : host_) append(streams(part, tokens_of(batch)) ? part.on_device : part.on_host);
   for (const StepEvaluator& device : devices_) append(device);
   return ops;
 }

@@ -52,8 +52,10 @@ struct MachineExecutors {
   std::optional<Executor> host;  // absent: nothing can be placed there
   Links links;
   bool host_shares_memory = false;  // unified: weights are where both reach them, nothing is copied
-  double stream_batch =
-      0;  // tokens from which host weights are copied to the device instead of computed there; 0: never
+  // Tokens from which host weights are copied to the device and multiplied there instead of on the host; 0: never.
+  double stream_batch = 0;
+  bool experts_by_share = false;   // of routed experts as many times more as there are experts to each that is used
+  bool whole_experts = false;      // copies hold all experts of a layer, chosen or not
   bool stream_everything = false;  // all of the host's weights at every step, experts that no token chose as well
 };
 
@@ -70,7 +72,9 @@ class PlacedStep {
   [[nodiscard]] Seconds seconds(const StepShape& shape) const noexcept { return seconds(Batch(&shape, 1)); }
   // The longest stage of a pipeline over several devices, which bounds prefill in many micro-batches.
   [[nodiscard]] StepCost slowest_stage(Batch batch) const noexcept;
-  [[nodiscard]] std::size_t stages() const { return devices_.size(); }
+  // Whether the stages work on different micro-batches of a prompt at once: layers on a host stand in the way
+  // (llama.cpp: "pipeline parallelism enabled" only with all layers on devices).
+  [[nodiscard]] bool pipelines() const { return devices_.size() > 1 && host_.empty(); }
   // Where all is on one device: its evaluator; else null.
   [[nodiscard]] const StepEvaluator* single() const noexcept;
   [[nodiscard]] std::vector<StepEvaluator::OpCost> per_op(Batch batch) const;
@@ -92,14 +96,19 @@ class PlacedStep {
     StepEvaluator on_host;
     StepEvaluator on_device;  // the same operations, weights streamed
     Weights weights;
-    double hand_overs = 0;  // per step
+    double stream_from = 0;  // tokens; infinity: never
+    double hand_overs = 0;   // of a step that computes it on the host, to and from the device
+    double enclosed = 0;     // likewise those that it saves while the rest of its layers runs on the host as well
   };
-  [[nodiscard]] bool streams(double tokens) const noexcept;
+  void place_on_host(const StepGraph& graph, const Workload& workload, const Placement& placement);
+  [[nodiscard]] bool streams(const HostPart& part, double tokens) const noexcept;
+  [[nodiscard]] StepCost computed(const HostPart& part, Batch batch) const noexcept;
+  [[nodiscard]] StepCost streamed(const HostPart& part, Batch batch, double tokens) const noexcept;
   [[nodiscard]] StepCost host_cost(Batch batch, double tokens) const noexcept;
   static void add_link(StepCost& cost, double seconds, double bytes) noexcept;
 
   std::vector<StepEvaluator> devices_;  // a stage each
-  std::optional<HostPart> host_;
+  std::vector<HostPart> host_;          // routed experts, and all else: each may be streamed or computed by itself
   MachineExecutors machine_;
   Split split_ = Split::layer;
   double paged_bytes_ = 0;

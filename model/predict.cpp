@@ -96,6 +96,8 @@ std::vector<std::string> assumptions(const Compiled& c) {
     notes.push_back("the GPU may keep the default share of unified memory resident; --wired-limit says otherwise");
   if (c.query.threads && !c.stack->on_cpu && !c.placement.uses_host())
     notes.push_back("--threads changes nothing: no layer runs on a CPU");
+  if (c.query.offload.cpu_moe_layers > 0 && !c.workload->architecture.has_experts())
+    notes.push_back("--cpu-moe changes nothing: the model has no routed experts");
   if (c.query.offload.streams_everything && c.placement.uses_host())
     notes.push_back("--offload stream: every step copies all weights of the host, which no stack does while decoding");
   if (c.workload->architecture.extra_layers > 0)

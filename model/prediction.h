@@ -27,6 +27,7 @@ struct Offload {
   std::int64_t gpu_layers = 0;      // with Layers::count
   std::int64_t cpu_moe_layers = 0;  // routed experts of the first so many layers stay on the host
   bool for_ttft = false;            // what `automatic` makes fast: the first token, or decoding
+  bool streams_prompts = true;      // from the stack's batch on; else the host computes its layers whatever the batch
   // Every step copies all of the host's weights to the device and computes there, instead of what the stack does.
   bool streams_everything = false;
 

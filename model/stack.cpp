@@ -131,6 +131,8 @@ OffloadRules read_offload(const Section& section) {
   OffloadRules rules;
   rules.host_stack = section.text("host_stack");
   rules.stream_batch = section.optional_number("stream_batch", 1, most_columns).value_or(0);
+  rules.experts_by_share = section.flag("experts_by_share", false);
+  rules.whole_experts = section.flag("whole_experts", false);
   rules.pinned_share = section.share("pinned_share", 1);
   rules.pageable_share = section.share("pageable_share", rules.pinned_share);
   rules.hand_over = section.quantity<Seconds>("hand_over");
@@ -141,6 +143,7 @@ OffloadRules read_offload(const Section& section) {
 void read_overheads(const Section& section, Stack& stack) {
   stack.overheads.kernel = section.quantity<Seconds>("kernel");
   stack.overheads.core = section.optional_quantity<Seconds>("core").value_or(Seconds(0));
+  stack.overheads.scattered_read = section.optional_quantity<Seconds>("scattered_read").value_or(Seconds(0));
   stack.overheads.step = section.optional_quantity<Seconds>("step").value_or(Seconds(0));
   stack.overheads.request = section.optional_quantity<Seconds>("request").value_or(Seconds(0));
   if (const auto by_architecture = section.section("kernel_by_architecture"))

@@ -82,19 +82,22 @@ struct AllocationRules {
 };
 
 struct Overheads {
-  Seconds kernel;   // of each dependent kernel: launch, ramp-up, tail
-  Seconds core;     // more for each further core of a CPU: they meet at a barrier, one after the other
-  Seconds step;     // of each step on the host, not hidden behind the device
-  Seconds request;  // before the first step of a request
+  Seconds kernel;          // of each dependent kernel: launch, ramp-up, tail
+  Seconds core;            // more for each further core of a CPU: they meet at a barrier, one after the other
+  Seconds scattered_read;  // of a GPU of several dies: of each expert that a product gathers
+  Seconds step;            // of each step on the host, not hidden behind the device
+  Seconds request;         // before the first step of a request
 };
 
 // How a stack runs what does not fit the device. Absent: it does not.
 struct OffloadRules {
-  std::string host_stack;     // that runs the layers on the CPU
-  double stream_batch = 0;    // tokens from which their weights are copied to the device and multiplied there
-  double pinned_share = 1;    // of PCIe that copies from page-locked memory reach
-  double pageable_share = 1;  // likewise from the page cache of the mapped file
-  Seconds hand_over;          // of one split of the graph: copy of activations and synchronization
+  std::string host_stack;         // that runs the layers on the CPU
+  double stream_batch = 0;        // tokens from which their weights are copied to the device and multiplied there
+  bool experts_by_share = false;  // of routed experts so many for each that a token uses on average
+  bool whole_experts = false;     // copies all experts of a layer, whether a token chose them or not
+  double pinned_share = 1;        // of PCIe that copies from page-locked memory reach
+  double pageable_share = 1;      // likewise from the page cache of the mapped file
+  Seconds hand_over;              // of one split of the graph: copy of activations and synchronization
 };
 
 struct Stack {

@@ -124,7 +124,7 @@ StepEvaluator::StepEvaluator(const StepGraph& graph, const Workload& workload, c
   value_bytes_ = types[executor_.value_type].bits_per_weight() / 8;
   kernel_seconds_ = stack.kernel_overhead(p).value();
   const Corrections corrections = executor_.corrections ? *executor_.corrections : Corrections();
-  step_seconds_ = stack.overheads.step.value() * corrections.step;
+  if (executor_.begins_step) step_seconds_ = stack.overheads.step.value() * corrections.step;
   vector_factors_ = corrections.of("", "");
   for (const AttentionKernel& kernel : attention_kernels())
     attention_factors_.push_back(corrections.of(kernel.name, ""));
@@ -237,6 +237,8 @@ StepEvaluator::Matmul StepEvaluator::compile_kernel(const MatmulKernel& kernel, 
     m.weight_seconds += scratch * seconds_per_byte_;
   }
   m.launch_seconds = kernel.launches * kernel_seconds_;
+  if (p.dies > 1)
+    m.launch_seconds += static_cast<double>(op.matmul.used) * executor_.stack->overheads.scattered_read.value();
   if (executor_.corrections) m.factors = executor_.corrections->of(kernel.name, type.name);
   return m;
 }

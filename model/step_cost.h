@@ -83,7 +83,8 @@ struct Executor {
   TypeId value_type{};
   bool fused_attention = true;
   std::int64_t ubatch = 512;
-  double weight_scale = 1;                         // bytes of the weights over those of their types
+  double weight_scale = 1;  // bytes of the weights over those of their types
+  bool begins_step = true;  // pays what the stack does once a step; not where it runs another part of the same one
   std::shared_ptr<const Corrections> corrections;  // null: none
 };
 

@@ -82,21 +82,36 @@ constexpr double wide = 780;
 constexpr double narrow = 270;
 constexpr double scatter_height = 360;
 
+// What lies across a scatter.
+struct Across {
+  const char* figure;  // of the comparison
+  double unit;
+  const char* axis;
+  const char* title;
+  bool from_zero;  // an amount; ratios near 1 are shown where they are
+};
+
 // Labelled points, speed upwards.
-Chart scatter(const Comparison& c, const ComparedFigure& across, const ComparedFigure& up, double unit,
-              const std::string& axis, const std::string& title) {
+Chart scatter(const Comparison& c, const ComparedFigure& figure, const ComparedFigure& up, const Across& across) {
+  const double unit = across.unit;
+  const std::string axis = across.axis;
   std::vector<Dot> dots;
+  std::vector<std::string> unknown;
   for (const Candidate& candidate : c.candidates) {
-    const auto x = candidate.feasible() ? figure_of(candidate, across) : std::nullopt;
-    const auto y = candidate.feasible() ? figure_of(candidate, up) : std::nullopt;
-    if (x && y) dots.push_back({*x / unit, *y, candidate_name(candidate)});
+    if (!candidate.feasible()) continue;
+    const auto x = figure_of(candidate, figure);
+    const auto y = figure_of(candidate, up);
+    if (x && y)
+      dots.push_back({*x / unit, *y, candidate_name(candidate)});
+    else
+      unknown.push_back(candidate_name(candidate));
   }
   std::sort(dots.begin(), dots.end(), [](const Dot& a, const Dot& b) { return a.y > b.y; });
   const auto [left, right] =
       std::minmax_element(dots.begin(), dots.end(), [](const Dot& a, const Dot& b) { return a.x < b.x; });
   const double spread = std::max(right->x - left->x, 0.02 * right->x);
-  const double from = left->x - 0.08 * spread;
-  const double to = right->x + 0.08 * spread;
+  const double from = across.from_zero ? 0 : left->x - 0.08 * spread;
+  const double to = right->x + 0.08 * (across.from_zero ? right->x : spread);
   const double top = dots.front().y * 1.1;
   const auto places = [&](double width) {
     std::vector<LabelledPoint> points;
@@ -148,7 +163,9 @@ Chart scatter(const Comparison& c, const ComparedFigure& across, const ComparedF
            {"dy", by_width("_dy")},
            {"align", by_width("_align")}}},
          {"encoding", {{"x", x}, {"y", y}}}}}}};
-  return {title, "What fits, the fastest at the top; the cheap corner is the upper left.", spec_text(spec)};
+  const std::string without = unknown.empty() ? "" : " Not known: " + join(unknown, ", ") + ".";
+  return {across.title, "What fits, the fastest at the top; the cheap corner is the upper left." + without,
+          spec_text(spec)};
 }
 
 }  // namespace
@@ -168,8 +185,8 @@ Plot compare_plot(const Comparison& c) {
   for (const char* name : {"decode", "prefill"})
     if (const ComparedFigure* figure = named(figures, name)) plot.charts.push_back(bars(c, *figure));
   const ComparedFigure* decode = named(figures, "decode");
-  const auto add = [&](const char* name, double unit, const char* axis, const char* title) {
-    const ComparedFigure* figure = named(figures, name);
+  const auto add = [&](const Across& across) {
+    const ComparedFigure* figure = named(figures, across.figure);
     if (decode == nullptr || figure == nullptr) return;
     // Where all have the same there is nothing to see.
     double least = std::numeric_limits<double>::infinity();
@@ -179,11 +196,11 @@ Plot compare_plot(const Comparison& c) {
       least = std::min(least, *figure_of(x, *figure)), most = std::max(most, *figure_of(x, *figure));
     }
     constexpr double visible = 1.001;
-    if (most > visible * least) plot.charts.push_back(scatter(c, *figure, *decode, unit, axis, title));
+    if (most > visible * least) plot.charts.push_back(scatter(c, *figure, *decode, across));
   };
-  add("memory", gib, "memory used, GiB", "Speed against memory");
-  add("cost", 1, "$ per million output tokens", "Speed against cost");
-  add("quality", 1, "perplexity, times that of the unquantized model", "Speed against quality");
+  add({"memory", gib, "memory used, GiB", "Speed against memory", true});
+  add({"cost", 1, "$ per million output tokens", "Speed against cost", true});
+  add({"quality", 1, "perplexity, times that of the unquantized model", "Speed against quality", false});
   return plot;
 }
 

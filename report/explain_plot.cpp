@@ -87,6 +87,13 @@ struct Range {
   }
 };
 
+// Sizes of the plane, as a desk and as a telephone show it.
+constexpr double wide = 780;
+constexpr double narrow = 260;
+constexpr double roofline_height = 400;
+constexpr const char* is_narrow = "width < 480";
+constexpr double character = 6.4;
+
 struct Frame {
   Range x;  // FLOP per byte
   Range y;  // GFLOP/s
@@ -103,10 +110,63 @@ Frame frame_of(const std::vector<Point>& points, const std::vector<Roof>& roofs)
     f.y = {std::min(f.y.low, p.rate()), std::max(f.y.high, p.rate())};
   }
   constexpr double margin = 1.8;
-  constexpr double room_for_names = 8;  // of the levels, beyond the last operation
-  f.x = {f.x.low / margin, f.x.high * room_for_names};
+  f.x = {f.x.low / margin, f.x.high * margin};
   f.y = {f.y.low / margin, f.y.high * margin};
   return f;
+}
+
+struct RoofLabel {
+  std::string name;
+  std::string rate;
+  double x = 0;
+  double y = 0;
+  bool below = false;  // its line, rather than above
+  bool on_slope = false;
+
+  // A telephone has room for the rates alone.
+  [[nodiscard]] std::string text(double width) const { return width < wide ? rate : name + " " + rate; }
+};
+
+// Levels are named at their right end, below the line where another is close above; slopes in their middle.
+std::vector<RoofLabel> roof_labels(const std::vector<Roof>& roofs, const Frame& frame) {
+  const bool both =
+      std::any_of(roofs.begin(), roofs.end(), [&](const Roof& r) { return r.runs_on != roofs.front().runs_on; });
+  std::vector<RoofLabel> labels;
+  for (const Roof& roof : roofs) {
+    if (roof.peak.value() > 0) {
+      // Levels of the same height are named together.
+      constexpr double same = 0.02;
+      const auto at = std::find_if(labels.begin(), labels.end(), [&](const RoofLabel& l) {
+        return !l.on_slope && std::abs(l.y * giga / roof.peak.value() - 1) < same;
+      });
+      if (at != labels.end()) {
+        at->name = roof.name + ", " + at->name;
+        continue;
+      }
+    }
+    const std::string name = roof.name + (both ? (roof.runs_on == "cpu" ? " (CPU)" : " (GPU)") : "");
+    if (roof.peak.value() > 0) {
+      constexpr double close = 1.7;
+      const bool below = std::any_of(roofs.begin(), roofs.end(),
+                                     [&](const Roof& r) { return r.peak > roof.peak && r.peak < roof.peak * close; });
+      labels.push_back({name, rate_text(roof.peak), frame.x.high, roof.peak.value() / giga, below, false});
+    } else {
+      const double bandwidth = roof.bandwidth.value() / giga;
+      const double start = std::max(frame.x.low, frame.y.low / bandwidth);
+      const double end = std::min(frame.x.high, frame.y.high / bandwidth);
+      const double x = start * std::pow(end / start, 0.55);
+      labels.push_back({name, rate_text(roof.bandwidth), x, x * bandwidth, false, true});
+    }
+  }
+  return labels;
+}
+
+// Beyond the last operation, so that no mark covers the names of the levels.
+void make_room(Frame& frame, const std::vector<RoofLabel>& labels) {
+  double longest = 0;
+  for (const RoofLabel& l : labels)
+    if (!l.on_slope) longest = std::max(longest, character * static_cast<double>(l.text(wide).size()));
+  frame.x.high *= std::pow(frame.x.high / frame.x.low, longest / (wide - longest));
 }
 
 // Slopes up to the highest peak, levels from the slope on.
@@ -131,58 +191,11 @@ Json roof_lines(const std::vector<Roof>& roofs, const Frame& frame) {
   return rows;
 }
 
-// Sizes of the plane, as a desk and as a telephone show it.
-constexpr double wide = 780;
-constexpr double narrow = 260;
-constexpr double roofline_height = 400;
-constexpr const char* is_narrow = "width < 480";
-
-struct RoofLabel {
-  std::string text;
-  double x = 0;
-  double y = 0;
-  bool below = false;  // its line, rather than above
-  bool on_slope = false;
-};
-
-// Levels are named at their right end, below the line where another is close above; slopes in their middle.
-std::vector<RoofLabel> roof_labels(const std::vector<Roof>& roofs, const Frame& frame) {
-  const bool both =
-      std::any_of(roofs.begin(), roofs.end(), [&](const Roof& r) { return r.runs_on != roofs.front().runs_on; });
-  std::vector<RoofLabel> labels;
-  for (const Roof& roof : roofs) {
-    if (roof.peak.value() > 0) {
-      // Levels of the same height are named together.
-      constexpr double same = 0.02;
-      const auto at = std::find_if(labels.begin(), labels.end(), [&](const RoofLabel& l) {
-        return !l.on_slope && std::abs(l.y * giga / roof.peak.value() - 1) < same;
-      });
-      if (at != labels.end()) {
-        at->text = roof.name + ", " + at->text;
-        continue;
-      }
-    }
-    const std::string name = roof.name + (both ? (roof.runs_on == "cpu" ? " (CPU) " : " (GPU) ") : " ");
-    if (roof.peak.value() > 0) {
-      constexpr double close = 1.7;
-      const bool below = std::any_of(roofs.begin(), roofs.end(),
-                                     [&](const Roof& r) { return r.peak > roof.peak && r.peak < roof.peak * close; });
-      labels.push_back({name + rate_text(roof.peak), frame.x.high, roof.peak.value() / giga, below, false});
-    } else {
-      const double bandwidth = roof.bandwidth.value() / giga;
-      const double start = std::max(frame.x.low, frame.y.low / bandwidth);
-      const double end = std::min(frame.x.high, frame.y.high / bandwidth);
-      const double x = start * std::pow(end / start, 0.55);
-      labels.push_back({name + rate_text(roof.bandwidth), x, x * bandwidth, false, true});
-    }
-  }
-  return labels;
-}
-
 Json roof_label_rows(const std::vector<RoofLabel>& labels) {
   Json rows = Json::array();
   for (const RoofLabel& l : labels)
-    rows.push_back({{"label", l.text},
+    rows.push_back({{"wide", l.text(wide)},
+                    {"narrow", l.text(narrow)},
                     {"x", l.x},
                     {"y", l.y},
                     {"dx", l.on_slope ? -10 : -4},
@@ -212,11 +225,10 @@ std::vector<Obstacle> obstacles(const std::vector<Roof>& roofs, const std::vecto
     }
   }
   for (const RoofLabel& l : labels) {
-    constexpr double character = 6.4;
     constexpr double height = 14;
     const double right = frame.x.pixel(l.x, width);
     const double y = pixel_y(l.y) - (l.below ? height + 4 : 0);
-    result.push_back({right - character * static_cast<double>(l.text.size()) - 10, right, y, y + height + 4});
+    result.push_back({right - character * static_cast<double>(l.text(width).size()) - 10, right, y, y + height + 4});
   }
   return result;
 }
@@ -290,7 +302,8 @@ Chart roofline(const Explanation& e) {
   std::vector<Point> points;
   add_points(points, "prefill", e.prefill);
   add_points(points, "decode", e.decode);
-  const Frame frame = frame_of(points, e.roofs);
+  Frame frame = frame_of(points, e.roofs);
+  make_room(frame, roof_labels(e.roofs, frame));
   std::vector<Resource> bounds;
   for (const Point& p : points) bounds.push_back(p.bound);
   const Json rows = point_rows(points, frame, e.roofs);
@@ -335,7 +348,7 @@ Chart roofline(const Explanation& e) {
                  {"style", "roof-label"},
                  {"baseline", "middle"},
                  {"align", "right"},
-                 {"text", {{"expr", "datum.label"}}},
+                 {"text", by_width("")},
                  {"dx", {{"expr", "datum.dx"}}},
                  {"dy", {{"expr", "datum.dy"}}}}},
                {"encoding", {{"x", x}, {"y", y}}}}}}};
@@ -484,7 +497,10 @@ Chart memory(const Prediction& p) {
               {{"data", {{"values", marks}}},
                {"mark", {{"type", "text"}, {"style", "label"}, {"align", "left"}, {"dy", 24}, {"x", 2}}},
                {"encoding", {{"y", y}, {"text", {{"field", "label"}}}}}}}}};
-  return {"Memory", "What is resident in each pool; the mark is what may be used of it.", spec_text(spec)};
+  const bool has_marks = std::any_of(marks.begin(), marks.end(), [](const Json& m) { return !m["limit"].is_null(); });
+  return {"Memory",
+          std::string("What is resident in each pool") + (has_marks ? "; the mark is what may be used of it." : "."),
+          spec_text(spec)};
 }
 
 }  // namespace

@@ -142,6 +142,112 @@ TEST(Placement, PrefillPipelinesOverDevices) {
   EXPECT_GT(two, 0.5 * one);
 }
 
+// The same operations and bytes, whoever does them: layers over two devices and a host are the parts of one device's
+// step.
+TEST(Placement, SeveralDevicesWithAHostLoseNoWork) {
+  Query q = offloaded("qwen3-30b-a3b", "rtx-3090", Offload::Layers::all);
+  const StepShape token{.depth = 512};
+  const StepShape prompt{.new_tokens = 512};
+  const Compiled one = compile(q, database());
+  for (const std::int64_t n : {48, 30, 9, 1})
+    for (const std::int64_t experts : {0, 5, 24, 48}) {
+      q.device = "rtx-3090x2";
+      q.offload = {.layers = Offload::Layers::count, .gpu_layers = n, .cpu_moe_layers = experts};
+      const Compiled both = compile(q, database());
+      for (const StepShape& shape : {token, prompt}) {
+        const StepCost whole = one.evaluator(shape);
+        const StepCost parts = both.evaluator(shape);
+        EXPECT_NEAR(parts.operations / whole.operations, 1, 1e-9) << n << " " << experts;
+        EXPECT_NEAR(parts.dram_bytes / whole.dram_bytes, 1, 0.02) << n << " " << experts;
+      }
+      Bytes weights_of_both;
+      Bytes cache_of_both;
+      for (const MemoryPool& pool : predict(both, database()).pools) {
+        weights_of_both += pool.weights;
+        cache_of_both += pool.kv_cache;
+      }
+      EXPECT_EQ(weights_of_both, weights(predict(one, database()))) << n << " " << experts;
+      EXPECT_NEAR(cache_of_both / one.layers.cache.front() / 48, 1, 1e-9);
+      // The host's cache is that of its layers.
+      const auto pools = predict(both, database()).pools;
+      EXPECT_NEAR(pools.back().kv_cache / one.layers.cache.front(), static_cast<double>(49 - n), 1e-9);
+    }
+}
+
+TEST(Placement, AutomaticFillsSeveralDevices) {
+  // 70B in Q4_K_M, 40 GiB, on two cards of 16 GiB: what lies on the host is less than on one card, and one layer more
+  // on the cards would not fit.
+  Query q = offloaded("llama-3.3-70b", "rtx-5080x2", Offload::Layers::automatic);
+  const Compiled two = compile(q, database());
+  q.device = "rtx-5080";
+  const Compiled one = compile(q, database());
+  EXPECT_TRUE(two.placement.uses_host());
+  EXPECT_LT(two.placement.host_layers, one.placement.host_layers);
+  EXPECT_LT(two.evaluator.seconds(StepShape{}).value(), one.evaluator.seconds(StepShape{}).value());
+  int placed = two.placement.host_layers;
+  for (const int layers : two.placement.device_layers) placed += layers;
+  EXPECT_EQ(placed, 80);
+  const auto fits = [&](std::int64_t gpu_layers) {
+    q.device = "rtx-5080x2";
+    q.offload = {.layers = Offload::Layers::count, .gpu_layers = gpu_layers};
+    for (double first = 30; first < 50; ++first) {
+      q.device_shares = {first, 80 - first};
+      if (predict(q, database()).feasible) return true;
+    }
+    return false;
+  };
+  EXPECT_TRUE(predict(two, database()).feasible);
+  EXPECT_FALSE(fits(two.placement.gpu_layers(80) + 1));
+}
+
+TEST(Placement, ExpertsOnTheHostBalanceTheDevices) {
+  // The first layers lose their experts: the first device then takes more layers than the second.
+  Query q = offloaded("qwen3-30b-a3b", "rtx-3060x2", Offload::Layers::automatic);
+  q.quant = "Q8_0";
+  const Compiled c = compile(q, database());
+  ASSERT_GT(c.placement.host_expert_layers, 0);
+  EXPECT_GT(c.placement.device_layers.front(), c.placement.device_layers.back());
+  EXPECT_TRUE(predict(c, database()).feasible);
+}
+
+TEST(Placement, NoPipelineBesideAHost) {
+  const auto ratio = [](std::int64_t gpu_layers) {
+    Query q = offloaded("llama-3.1-8b", "rtx-a6000x2", Offload::Layers::count, gpu_layers);
+    q.prompt = 8192;
+    const Compiled c = compile(q, database());
+    const double whole = prefill_cost(c.evaluator, c.query, 512).seconds.value();
+    StepCost steps;
+    for (const RepeatedStep& step : prefill_steps(c.query, 512, predicted_prefill_steps)) {
+      StepCost cost = c.evaluator(step.batch);
+      cost *= step.times;
+      steps += cost;
+    }
+    return whole / steps.seconds.value();
+  };
+  EXPECT_LT(ratio(33), 0.6);
+  EXPECT_NEAR(ratio(32), 1, 1e-12);
+}
+
+// ik_llama.cpp copies experts from 32 times as many tokens on as there are experts to each that is used (its PR 520):
+// 32 x 256 / 8 = 1024 for DeepSeek-V3.
+TEST(Placement, ExpertsAreCopiedFromLargerBatchesOn) {
+  Query q = offloaded("deepseek-v3", "rtx-5090", Offload::Layers::all);
+  q.quant = "Q2_K";
+  q.stack = "ik-llama.cpp-cuda";
+  q.host = "epyc-9355";
+  q.offload.cpu_moe_layers = 61;
+  const Compiled c = compile(q, database());
+  const auto host_seconds = [&](double tokens) { return c.evaluator({.new_tokens = tokens}).host.seconds.value(); };
+  EXPECT_GT(host_seconds(1023), 0);
+  EXPECT_EQ(host_seconds(1024), 0);
+  // All experts of all layers cross the link, chosen or not.
+  Bytes experts;
+  for (const Bytes bytes : c.layers.experts) experts += bytes;
+  EXPECT_NEAR(c.evaluator({.new_tokens = 1024}).link_bytes / experts, 1, 1e-9);
+  q.offload.streams_prompts = false;
+  EXPECT_GT(compile(q, database()).evaluator({.new_tokens = 4096}).host.seconds.value(), 0);
+}
+
 TEST(Placement, UnevenSharesFollowTheList) {
   Query q{.model = "llama-3.1-8b", .quant = "Q4_K_M", .device = "rtx-4090x2"};
   q.device_shares = {3, 1};
@@ -172,6 +278,9 @@ TEST(Placement, SaysWhatIsMissing) {
   refused([](Query& q) { q.device = "m2-ultra-76", q.host = "desktop-ddr5-6000"; });  // a whole machine
   refused([](Query& q) { q.device = "rtx-4090x2", q.interconnect = "nvlink"; });      // has none
   refused([](Query& q) { q.device = "rtx-4090x0"; });
+  refused([](Query& q) { q.interconnect = "pcie"; });                         // to what
+  refused([](Query& q) { q.device = "m2-ultra-76", q.pcie = Pcie{4, 16}; });  // has no slot
+  refused([](Query& q) { q.device = "rtx-4090x2", q.split = Split::row, q.device_shares = {3, 1}; });
   Query q{.model = "llama-3.1-8b", .quant = "FP8", .device = "rtx-4090"};
   q.host = "desktop-ddr5-6000";
   q.offload = {.layers = Offload::Layers::automatic};
