@@ -421,6 +421,8 @@ QuestionOrReason QueryMapper::operator()(const Observation& row) const {
   if (row.flash_attention) query.flash_attention = *row.flash_attention ? FlashAttention::on : FlashAttention::off;
   query.threads = row.threads;
   if (is_llama_cpp(query.stack)) query.ubatch = noted_ubatch(notes);
+  // Its prompts are micro-batches.
+  if (contains(notes, "sweep-bench") && !query.ubatch) query.ubatch = row.prompt;
   if (*metric == Metric::memory || *metric == Metric::out_of_memory) fill_context(notes, query);
   return question;
 }
