@@ -124,16 +124,21 @@ struct V::Unpack<BlockType::iq4_nl> {
   }
 };
 
+// 2^(e - 128) of eight exponents.
+SILICAST_INLINE __m256 half_of_exponents(__m256i e) {
+  const __m256i normal = _mm256_slli_epi32(_mm256_sub_epi32(e, _mm256_set1_epi32(1)), 23);
+  const __m256i denormal = _mm256_sllv_epi32(_mm256_set1_epi32(0x00200000), e);
+  const __mmask8 small = _mm256_cmplt_epi32_mask(e, _mm256_set1_epi32(2));
+  return _mm256_castsi256_ps(_mm256_mask_mov_epi32(normal, small, denormal));
+}
+
 template <>
 struct V::Unpack<BlockType::mxfp4> {
   static SILICAST_INLINE void run(const BlockMXFP4* b, Chunk& out) {
 #pragma GCC unroll 4
     for (int j = 0; j < 4; ++j) out.q[j] = look_up(nibbles_of_two(b, j), fp4_values, 16);
-    const __m256i e = _mm256_setr_epi32(b[0].e, b[1].e, b[2].e, b[3].e, b[4].e, b[5].e, b[6].e, b[7].e);
-    const __m256i normal = _mm256_slli_epi32(_mm256_sub_epi32(e, _mm256_set1_epi32(1)), 23);
-    const __m256i denormal = _mm256_sllv_epi32(_mm256_set1_epi32(0x00200000), e);
-    const __mmask8 small = _mm256_cmplt_epi32_mask(e, _mm256_set1_epi32(2));
-    out.scale = low(_mm256_castsi256_ps(_mm256_mask_mov_epi32(normal, small, denormal)));
+    out.scale =
+        low(half_of_exponents(_mm256_setr_epi32(b[0].e, b[1].e, b[2].e, b[3].e, b[4].e, b[5].e, b[6].e, b[7].e)));
   }
 };
 
@@ -167,40 +172,50 @@ struct V::Unpack<BlockType::q2_k> {
   }
 };
 
+SILICAST_INLINE __m128i q3_k_scales(const BlockQ3_K* b) {
+  std::uint64_t low_bits;
+  std::uint32_t high_bits;
+  __builtin_memcpy(&low_bits, b->scales, 8);
+  __builtin_memcpy(&high_bits, b->scales + 8, 4);
+  const __m128i nibbles = _mm_and_si128(
+      _mm_set_epi64x(static_cast<long long>(low_bits >> 4), static_cast<long long>(low_bits)), _mm_set1_epi8(15));
+  const __m128i upper = _mm_and_si128(
+      _mm_srlv_epi32(_mm_set1_epi32(static_cast<int>(high_bits)), _mm_setr_epi32(0, 2, 4, 6)), _mm_set1_epi8(3));
+  return _mm_sub_epi8(_mm_or_si128(nibbles, _mm_slli_epi16(upper, 4)), _mm_set1_epi8(32));
+}
+
 template <>
 struct V::Unpack<BlockType::q3_k> {
   static SILICAST_INLINE void run(const BlockQ3_K* b, Chunk& out) {
     const __m512i high = twice(load32(b->hmask));
 #pragma GCC unroll 4
     for (int j = 0; j < 4; ++j) out.q[j] = add_where(crumbs(b->qs, j), bit_masks(high, j), 4);
-    std::uint64_t low_bits;
-    std::uint32_t high_bits;
-    __builtin_memcpy(&low_bits, b->scales, 8);
-    __builtin_memcpy(&high_bits, b->scales + 8, 4);
-    const __m128i nibbles = _mm_and_si128(
-        _mm_set_epi64x(static_cast<long long>(low_bits >> 4), static_cast<long long>(low_bits)), _mm_set1_epi8(15));
-    const __m128i upper = _mm_and_si128(
-        _mm_srlv_epi32(_mm_set1_epi32(static_cast<int>(high_bits)), _mm_setr_epi32(0, 2, 4, 6)), _mm_set1_epi8(3));
-    const __m128i scales = _mm_sub_epi8(_mm_or_si128(nibbles, _mm_slli_epi16(upper, 4)), _mm_set1_epi8(32));
-    out.scale = times(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(scales)), half(b->d));
+    out.scale = times(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(q3_k_scales(b))), half(b->d));
   }
 };
 
-// The eight scales and mins of 6 bits as bytes: words 0 and 1 scales, 2 and 3 mins.
+// The eight scales and mins of 6 bits as bytes.
+struct SixBitScales {
+  std::uint64_t scales;
+  std::uint64_t mins;
+};
 template <class Block>
-SILICAST_INLINE void six_bit_scales(const Block* b, V::Chunk& out) {
+SILICAST_INLINE SixBitScales six_bit_scales(const Block* b) {
   std::uint32_t w[3];
   __builtin_memcpy(w, b->scales, sizeof w);
   constexpr std::uint32_t six = 0x3f3f3f3f, four = 0x0f0f0f0f, two = 0x03030303;
-  const std::uint64_t scales =
-      (w[0] & six) | (static_cast<std::uint64_t>((w[2] & four) | (((w[0] >> 6) & two) << 4)) << 32);
-  const std::uint64_t mins =
-      (w[1] & six) | (static_cast<std::uint64_t>(((w[2] >> 4) & four) | (((w[1] >> 6) & two) << 4)) << 32);
-  const auto floats = [](std::uint64_t bytes) {
-    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<long long>(bytes))));
-  };
-  out.scale = V::times(V::low(floats(scales)), V::half(b->d));
-  out.min = V::times(V::low(floats(mins)), V::half(b->dmin));
+  return {(w[0] & six) | (static_cast<std::uint64_t>((w[2] & four) | (((w[0] >> 6) & two) << 4)) << 32),
+          (w[1] & six) | (static_cast<std::uint64_t>(((w[2] >> 4) & four) | (((w[1] >> 6) & two) << 4)) << 32)};
+}
+// Eight bytes, of groups 0 ... 7, as floats.
+SILICAST_INLINE __m256 floats_of_bytes(std::uint64_t bytes) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<long long>(bytes))));
+}
+template <class Block>
+SILICAST_INLINE void put_six_bit_scales(const Block* b, V::Chunk& out) {
+  const SixBitScales s = six_bit_scales(b);
+  out.scale = V::times(V::low(floats_of_bytes(s.scales)), V::half(b->d));
+  out.min = V::times(V::low(floats_of_bytes(s.mins)), V::half(b->dmin));
 }
 
 template <>
@@ -208,7 +223,7 @@ struct V::Unpack<BlockType::q4_k> {
   static SILICAST_INLINE void run(const BlockQ4_K* b, Chunk& out) {
 #pragma GCC unroll 4
     for (int j = 0; j < 4; ++j) out.q[j] = nibbles_of_32(b->qs + 32 * j);
-    six_bit_scales(b, out);
+    put_six_bit_scales(b, out);
   }
 };
 
@@ -218,7 +233,7 @@ struct V::Unpack<BlockType::q5_k> {
     const __m512i high = twice(load32(b->qh));
 #pragma GCC unroll 4
     for (int j = 0; j < 4; ++j) out.q[j] = add_where(nibbles_of_32(b->qs + 32 * j), bit_masks(high, j), 16);
-    six_bit_scales(b, out);
+    put_six_bit_scales(b, out);
   }
 };
 
@@ -240,22 +255,24 @@ struct V::Unpack<BlockType::q6_k> {
   }
 };
 
+SILICAST_INLINE __m256i iq4_xs_scales(const BlockIQ4_XS* b) {
+  int low_bits;
+  __builtin_memcpy(&low_bits, b->scales_l, 4);
+  const __m256i nibbles =
+      _mm256_and_si256(_mm256_srlv_epi32(_mm256_set1_epi32(low_bits), _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28)),
+                       _mm256_set1_epi32(15));
+  const __m256i upper =
+      _mm256_and_si256(_mm256_srlv_epi32(_mm256_set1_epi32(b->scales_h), _mm256_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14)),
+                       _mm256_set1_epi32(3));
+  return _mm256_sub_epi32(_mm256_or_si256(nibbles, _mm256_slli_epi32(upper, 4)), _mm256_set1_epi32(32));
+}
+
 template <>
 struct V::Unpack<BlockType::iq4_xs> {
   static SILICAST_INLINE void run(const BlockIQ4_XS* b, Chunk& out) {
 #pragma GCC unroll 4
     for (int j = 0; j < 4; ++j) out.q[j] = look_up(nibbles_of_16s(twice_each(load32(b->qs + 32 * j))), iq4_values, 128);
-    int low_bits;
-    __builtin_memcpy(&low_bits, b->scales_l, 4);
-    const __m256i nibbles =
-        _mm256_and_si256(_mm256_srlv_epi32(_mm256_set1_epi32(low_bits), _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28)),
-                         _mm256_set1_epi32(15));
-    const __m256i upper = _mm256_and_si256(
-        _mm256_srlv_epi32(_mm256_set1_epi32(b->scales_h), _mm256_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14)),
-        _mm256_set1_epi32(3));
-    const __m256i scales =
-        _mm256_sub_epi32(_mm256_or_si256(nibbles, _mm256_slli_epi32(upper, 4)), _mm256_set1_epi32(32));
-    out.scale = times(low(_mm256_cvtepi32_ps(scales)), half(b->d));
+    out.scale = times(low(_mm256_cvtepi32_ps(iq4_xs_scales(b))), half(b->d));
   }
 };
 
