@@ -5,6 +5,7 @@
 #include <array>
 #include <atomic>
 #include <cmath>
+#include <set>
 #include <thread>
 #include <tuple>
 #include <variant>
@@ -110,6 +111,31 @@ struct Outcome {
   std::string reason;
 };
 
+// Rows of one source that say the same and differ by more than twice: what makes them differ is not said. Every row of
+// such a group.
+std::set<std::size_t> conflicting(const std::vector<Observation>& observations) {
+  constexpr double most = 2;
+  std::map<std::string, std::vector<std::size_t>> groups;
+  const auto number = [](const auto& value) { return value ? std::to_string(*value) : std::string(); };
+  for (std::size_t i = 0; i < observations.size(); ++i) {
+    const Observation& o = observations[i];
+    const std::string flash = o.flash_attention ? (*o.flash_attention ? "on" : "off") : "";
+    groups[join({o.source_url, o.source_date, o.device, std::to_string(o.device_count), o.backend, o.build, flash,
+                 o.model, o.quant, number(o.model_size_gib), o.kv_type, number(o.gpu_layers), number(o.threads),
+                 number(o.prompt), number(o.gen), number(o.depth), number(o.batch), o.metric, o.notes},
+                "|")]
+        .push_back(i);
+  }
+  std::set<std::size_t> result;
+  for (const auto& [key, members] : groups) {
+    const auto [low, high] = std::minmax_element(members.begin(), members.end(), [&](std::size_t a, std::size_t b) {
+      return observations[a].value < observations[b].value;
+    });
+    if (observations[*high].value > most * observations[*low].value) result.insert(members.begin(), members.end());
+  }
+  return result;
+}
+
 // The question, or why the row is not for a fit.
 std::variant<Question, std::string> question_of(const Observation& observation, const QueryMapper& mapper) {
   const auto metric = metric_of_name(observation.metric);
@@ -186,7 +212,12 @@ FitRows fit_rows(const std::vector<Observation>& observations, const Database& d
   const QueryMapper mapper(database);
   std::vector<Outcome> outcomes(observations.size());
   std::map<std::string, std::vector<Candidate>> batches;
+  const std::set<std::size_t> conflicts = conflicting(observations);
   for (std::size_t i = 0; i < observations.size(); ++i) {
+    if (conflicts.contains(i)) {
+      outcomes[i].reason = "conflicting rows of one source";
+      continue;
+    }
     auto result = question_of(observations[i], mapper);
     if (auto* reason = std::get_if<std::string>(&result))
       outcomes[i].reason = *reason;

@@ -257,6 +257,7 @@ std::string QueryMapper::build_variant(const std::string& stack, std::string_vie
   const bool hipblaslt = contains(notes, "hipblaslt=1");
   if (wmma && hipblaslt) suffixes.emplace_back("-rocwmma-hipblaslt");
   if (hipblaslt) suffixes.emplace_back("-hipblaslt");
+  if (contains(notes, "rtr") && !contains(notes, "rtr=0")) suffixes.emplace_back("-rtr");
   if (contains_any(notes, {"hipblaslt=0", "hipblaslt off"})) suffixes.emplace_back("-rocblas");
   if (wmma) suffixes.emplace_back("-rocwmma");
   for (const std::string& suffix : suffixes)
@@ -283,6 +284,8 @@ std::optional<std::string> QueryMapper::stack_of(const Observation& row, const Q
   const std::string family = named == stacks_.end() ? backend : canonical_name(named->second);
   auto month = month_of_build(row.build);
   if (!month || !is_llama_cpp(family)) month = month_of(row.source_date);
+  // What a pull request compares itself with is what was before it.
+  if (month && contains_any(row.notes, {"(main)", "main (t/s)", "main branch"})) --*month;
   const auto scheme = database_->quant(parse_quant_name(query.quant).scheme);
 
   std::optional<std::string> best;

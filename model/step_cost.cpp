@@ -358,6 +358,10 @@ OpWork StepEvaluator::attention_cost(const Compiled& compiled, const AttentionKe
     cost.matrix = arithmetic;
     cost.shares_vector_units = executor_.processor.matrix_on_vector_units;
     cost.on_matrix_units = true;
+  } else if (executor_.stack->on_cpu) {
+    // The pipes of a core are the same for all its products: what is known of them holds here.
+    cost.matrix = arithmetic;
+    cost.shares_vector_units = true;
   } else {
     cost.alu = arithmetic;
   }
