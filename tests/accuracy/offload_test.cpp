@@ -87,6 +87,29 @@ TEST(Offload, TheCliffIsWhereItWasMeasured) {
   }
 }
 
+// Experts on the host of one GPU and of four: machines that no constant was worked back from but, for the time of a
+// hand-over, the four RTX 3090 (docs/offload.md).
+TEST(Offload, ExpertsOnTheHost) {
+  const Validation v = validate(read_observations(SILICAST_SOURCE_ROOT "/data/measurements/ik-llama-hybrid.csv"),
+                                database(), {.calibrated = false});
+  std::map<std::string, Sweep> machines;
+  for (const ValidatedRow& row : v.rows) {
+    const Observation& o = row.observation;
+    const bool rate = row.metric == Metric::decode_rate || row.metric == Metric::prefill_rate;
+    if (row.prediction && rate && o.device.find(" + ") != std::string::npos)
+      machines[o.device + ", " + o.metric].push_back({0, o.value, row.prediction->value});
+  }
+  for (const char* machine : {"NVIDIA RTX 5090 + AMD Threadripper Pro 7975WX", "NVIDIA RTX 4090 + AMD EPYC 9355",
+                              "NVIDIA RTX 3090 + 2x Intel Xeon 5120"})
+    for (const auto& [metric, most] : {std::pair("tg_tps", 0.2), std::pair("pp_tps", 0.4)}) {
+      const Sweep& rows = machines[std::string(machine) + ", " + metric];
+      ASSERT_GE(rows.size(), 40u) << machine;
+      std::printf("  %-50s %s median error %5.1f %% (%zu rows)\n", machine, metric, 100 * median_error(rows),
+                  rows.size());
+      EXPECT_LT(median_error(rows), most) << machine;
+    }
+}
+
 // arXiv 2604.26334, table 4, machine cli3: an RTX 5090 that may use so much of its memory.
 struct Budget {
   std::string model, quant;
@@ -142,11 +165,11 @@ TEST(Offload, SpeedByMemoryBudget) {
         name.c_str(), 100 * median_error(sweep), 100 * median_error(shares), reaches(sweep, 0.5, &Point::measured),
         reaches(sweep, 0.5, &Point::predicted));
     const bool dense = name.starts_with("llama");
-    // Where everything fits is where the cliff is; experts on a CPU are predicted too fast (docs/offload.md).
+    // Where everything fits is where the cliff is; with experts the paper's schedule keeps more room (docs/offload.md).
     if (dense) {
       EXPECT_EQ(reaches(sweep, 0.5, &Point::predicted), reaches(sweep, 0.5, &Point::measured)) << name;
-      EXPECT_LT(median_error(shares), 0.2) << name;
     }
+    EXPECT_LT(median_error(shares), 0.25) << name;
     EXPECT_EQ(reaches(sweep, 0.95, &Point::predicted), reaches(sweep, 0.95, &Point::measured)) << name;
   }
 }
