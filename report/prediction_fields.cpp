@@ -43,6 +43,15 @@ class Fields {
 
 Value text_or_nothing(const std::string& text) { return text.empty() ? Value() : Value(text); }
 
+std::string_view name_of(Split split) {
+  switch (split) {
+    case Split::layer: return "layer";
+    case Split::row: return "row";
+    case Split::tensor: return "tensor";
+  }
+  return "";
+}
+
 std::string_view name_of(FlashAttention setting) {
   switch (setting) {
     case FlashAttention::automatic: return "auto";
@@ -69,6 +78,18 @@ void add_query(Fields f, const ResolvedQuery& q) {
   f.add("host", text_or_nothing(q.asked.host));
   f.add("host_name", text_or_nothing(q.host_name));
   f.add("gpu_layers", q.gpu_layers);
+  f.add("cpu_moe_layers", q.asked.offload.cpu_moe_layers);
+  f.add("gpu_layers_for_ttft", q.asked.offload.for_ttft);
+  f.add("op_offload", q.asked.offload.streams_prompts);
+  f.add("offload_stream", q.asked.offload.streams_everything);
+  f.add("mmap", q.asked.mapped);
+  f.add("pcie", q.asked.pcie
+                    ? Value(std::to_string(q.asked.pcie->generation) + "x" + std::to_string(q.asked.pcie->lanes))
+                    : Value());
+  f.add("split", std::string(name_of(q.asked.split)));
+  if (q.asked.device_shares.empty()) f.add("device_shares", std::vector<std::string>());
+  for (std::size_t i = 0; i < q.asked.device_shares.size(); ++i)
+    f.add("device_shares." + std::to_string(i), q.asked.device_shares[i]);
   f.add("placement", text_or_nothing(q.placement));
   f.bytes("memory_bytes", q.memory);
   f.add("processor", q.processor);
