@@ -176,7 +176,8 @@ void answer(const std::vector<Candidate>& batch, const std::vector<Observation>&
 
 std::vector<OpWork> FitRow::corrected(const Corrections& corrections) const {
   std::vector<OpWork> result = work;
-  for (OpWork& op : result) op.apply(corrections.of(op.corrected_by_kernel ? op.kernel : "", op.type));
+  for (OpWork& op : result)
+    op.apply(corrections.of(op.corrected_by_kernel ? op.kernel : "", op.type, op.unpacked_before));
   return result;
 }
 

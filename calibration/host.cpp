@@ -132,7 +132,7 @@ struct Observed {
   [[nodiscard]] double predicted(const Corrections& corrections) const {
     double sum = step_seconds * corrections.step;
     for (OpWork op : work) {
-      op.apply(corrections.of(op.corrected_by_kernel ? op.kernel : "", op.type));
+      op.apply(corrections.of(op.corrected_by_kernel ? op.kernel : "", op.type, op.unpacked_before));
       sum += op.layers * op.seconds();
     }
     return sum;
@@ -173,7 +173,8 @@ std::vector<Unknown> unknowns_of(const std::vector<Observed>& all, Corrections& 
     for (const OpWork& op : row.work) {
       if (op.launch > 0) bears(corrections.launch, row);
       if (!op.type.empty() && op.dequant > 0) bears(named(corrections.unpack_of_type, op.type), row);
-      if (!op.type.empty() && op.matrix > 0) bears(named(corrections.matrix_of_type, op.type), row);
+      if (!op.type.empty() && op.matrix > 0 && !op.unpacked_before)
+        bears(named(corrections.matrix_of_type, op.type), row);
       // Of a kernel that only unpacks, the types say it all.
       if (op.corrected_by_kernel && (op.type.empty() || op.matrix > 0))
         bears(named(corrections.kernel, op.kernel), row);

@@ -56,7 +56,7 @@ RowFunction row_function(const FitRow& row) {
     if (op.corrected_by_kernel) term.kernel = position_of(f.parameters, parameter_name("kernel", "name", op.kernel));
     if (op.dequant > 0 && !op.type.empty())
       term.unpack_type = position_of(f.parameters, parameter_name("unpack", "type", op.type));
-    if (op.matrix > 0 && !op.type.empty())
+    if (op.matrix > 0 && !op.type.empty() && !op.unpacked_before)
       term.matrix_type = position_of(f.parameters, parameter_name("matrix", "type", op.type));
     f.terms.push_back(term);
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // From names to a bound query: files read, defaults filled in, requests checked, the step compiled.
 #include <algorithm>
+#include <cmath>
 
 #include "base/text.h"
 #include "model/machine.h"
@@ -95,6 +96,20 @@ TypeId cache_type(const std::string& name, const TypeTable& types) {
                    "'; accepted: f32, f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0, iq4_nl, fp8");
 }
 
+// The clock that matrix work runs at, as a share of the boost clock of the datasheet. It draws what a card may draw, so
+// that the clock settles where the power limit leaves it: somewhere between the cube root of the power (voltage follows
+// the clock) and its first power (at the lowest voltage). Boost clocks ask for about twice the energy of the family's
+// matrix operations for each FP32 operation of the peak; cards with a limit above that run above their boost clock.
+double matrix_clock(const Device& device) {
+  constexpr double energies_of_a_peak_operation = 2;
+  constexpr double exponent = 0.5;
+  constexpr double highest = 1.15;
+  if (device.device_class != DeviceClass::discrete || !device.power.tdp || !device.power.model) return 1;
+  const Watts full =
+      energies_of_a_peak_operation * device.power.model->per_matrix_operation * device.gpu->peak(Unit::fp32);
+  return std::min(highest, std::pow(*device.power.tdp / full, exponent));
+}
+
 Executor make_executor(const Query& query, const Device& device, const Stack& stack, const TypeTable& types) {
   Executor executor;
   executor.processor = stack.on_cpu ? device.cpu->with_threads(query.threads) : *device.gpu;
@@ -107,6 +122,7 @@ Executor make_executor(const Query& query, const Device& device, const Stack& st
       executor.dram_bandwidth = std::min(*device.memory.core_bandwidth * static_cast<double>(executor.processor.cores),
                                          executor.dram_bandwidth);
   }
+  if (!stack.on_cpu) executor.matrix_clock = matrix_clock(device);
   executor.stack = &stack;
   executor.key_type = cache_type(query.key_type, types);
   executor.value_type = cache_type(query.value_type, types);

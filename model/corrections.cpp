@@ -12,10 +12,10 @@ double find_or_one(const Corrections::Named& factors, std::string_view name) {
 
 }  // namespace
 
-OpFactors Corrections::of(std::string_view kernel_name, std::string_view type) const {
+OpFactors Corrections::of(std::string_view kernel_name, std::string_view type, bool unpacked_before) const {
   const double rate = find_or_one(kernel, kernel_name);
   return {.dram = 1 / (bandwidth * rate),
-          .matrix = 1 / (matrix * find_or_one(matrix_of_type, type) * rate),
+          .matrix = 1 / (matrix * (unpacked_before ? 1 : find_or_one(matrix_of_type, type)) * rate),
           .dequant = unpack * find_or_one(unpack_of_type, type) / rate,
           .other = 1 / rate,
           .launch = launch};

@@ -30,7 +30,8 @@ struct Corrections {
   Named matrix_of_type;  // rate of matrix work on weights of the type
   Named kernel;          // rate of all the work of a kernel
 
-  [[nodiscard]] OpFactors of(std::string_view kernel_name, std::string_view type) const;
+  // Weights that were unpacked to memory beforehand are multiplied at a rate that no longer knows their type.
+  [[nodiscard]] OpFactors of(std::string_view kernel_name, std::string_view type, bool unpacked_before = false) const;
 };
 
 }  // namespace silicast

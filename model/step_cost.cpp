@@ -220,6 +220,7 @@ StepEvaluator::Matmul StepEvaluator::compile_kernel(const MatmulKernel& kernel, 
     const double operations = 2 * in * row_tiles * kernel.tile_rows;
     const double feed_peak = kernel.feed_rate * p.cores * p.clock.value();
     m.unit_seconds_per_column = operations / (p.peak(*unit).value() * kernel.unit_share) + operations / feed_peak;
+    m.unit_seconds_per_column /= executor_.matrix_clock;
     if (kernel.applies_scales) {
       constexpr double weights_per_scale = 32;
       const double lanes_per_second = p.peak(Unit::fp32).value() / 2;
@@ -231,6 +232,7 @@ StepEvaluator::Matmul StepEvaluator::compile_kernel(const MatmulKernel& kernel, 
     if (!kernel.split_k) m.row_tiles_per_core = row_tiles / p.cores;
   }
   if (kernel.unpacks_to_memory && type.block > 1) {
+    m.unpacked_before = true;
     constexpr double f16_bytes = 2;
     const double scratch = 2 * f16_bytes * in * out * matrices;  // written and read back
     m.weight_bytes += scratch;
@@ -239,7 +241,7 @@ StepEvaluator::Matmul StepEvaluator::compile_kernel(const MatmulKernel& kernel, 
   m.launch_seconds = kernel.launches * kernel_seconds_;
   if (p.dies > 1)
     m.launch_seconds += static_cast<double>(op.matmul.used) * executor_.stack->overheads.scattered_read.value();
-  if (executor_.corrections) m.factors = executor_.corrections->of(kernel.name, type.name);
+  if (executor_.corrections) m.factors = executor_.corrections->of(kernel.name, type.name, m.unpacked_before);
   return m;
 }
 
@@ -275,6 +277,7 @@ OpWork StepEvaluator::matmul_cost(const Compiled& compiled, const Totals& totals
   cost.corrected_by_kernel = true;
   cost.shares_vector_units = m->shares_vector_units;
   cost.on_matrix_units = m->on_matrix_units;
+  cost.unpacked_before = m->unpacked_before;
   cost.launch = m->launch_seconds;
   double share = 1;             // of the weights that are touched
   double per_matrix = columns;  // columns that each touched matrix multiplies
@@ -353,7 +356,7 @@ OpWork StepEvaluator::attention_cost(const Compiled& compiled, const AttentionKe
   cost.dram = cost.dram_bytes * seconds_per_byte_ / kernel.dram_share;
   const Unit* unit = first_present(kernel.units, executor_.processor);
   const double peak = unit != nullptr ? executor_.processor.peak(*unit).value() : 1 / vector_seconds_per_flop_;
-  const double arithmetic = cost.operations / (peak * kernel.unit_share);
+  const double arithmetic = cost.operations / (peak * kernel.unit_share * executor_.matrix_clock);
   if (unit != nullptr && is_matrix(*unit)) {
     cost.matrix = arithmetic;
     cost.shares_vector_units = executor_.processor.matrix_on_vector_units;

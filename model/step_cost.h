@@ -78,6 +78,7 @@ struct StepCost {
 struct Executor {
   Processor processor;
   BytesPerSecond dram_bandwidth;  // achievable
+  double matrix_clock = 1;        // share of the clock that the power limit leaves for matrix work
   const Stack* stack = nullptr;
   TypeId key_type{};
   TypeId value_type{};
@@ -96,6 +97,7 @@ struct OpWork {
   bool shares_vector_units = false;  // matrix work runs where vector work does: the times add up
   bool on_matrix_units = false;
   bool corrected_by_kernel = false;  // `kernel` is one that the stack describes
+  bool unpacked_before = false;      // the weights, to memory: the product does not depend on their type
   std::string_view kernel;
   std::string_view type;  // of its weights; empty: none
 
@@ -149,6 +151,7 @@ class StepEvaluator {
     double row_tiles_per_core = 0;  // 0: no wave quantization
     bool shares_vector_units = false;
     bool on_matrix_units = false;
+    bool unpacked_before = false;
     double launch_seconds = 0;
     OpFactors factors;
   };
