@@ -260,6 +260,7 @@ std::string QueryMapper::build_variant(const std::string& stack, std::string_vie
   if (contains(notes, "rtr") && !contains(notes, "rtr=0")) suffixes.emplace_back("-rtr");
   if (contains_any(notes, {"hipblaslt=0", "hipblaslt off"})) suffixes.emplace_back("-rocblas");
   if (wmma) suffixes.emplace_back("-rocwmma");
+  if (contains(notes, "amdvlk")) suffixes.emplace_back("-amdvlk");
   for (const std::string& suffix : suffixes)
     if (const auto at = stacks_.find(canonical_name(stack) + suffix); at != stacks_.end()) return at->second;
   return stack;

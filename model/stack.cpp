@@ -60,6 +60,7 @@ MatmulKernel read_matmul(const std::string& name, const Section& section, const 
       if (!types.find(type)) by_type->fail(type, "unknown type");
       kernel.columns_by_type[types[*types.find(type)].name] = by_type->number(type, 0, most_columns);
     }
+  kernel.expert_columns = read_columns(section, "expert_columns", kernel.expert_columns);
   kernel.units = read_units(section);
   kernel.unit_share = section.share("unit_share", 1);
   kernel.dram_share = section.share("dram_share", 1);
@@ -77,6 +78,7 @@ MatmulKernel read_matmul(const std::string& name, const Section& section, const 
   kernel.split_k = section.flag("split_k", true);
   kernel.unpacks_to_memory = section.flag("unpacks_to_memory", false);
   kernel.launches = section.optional_number("launches", 0, most_launches).value_or(1);
+  kernel.expert_launches = section.optional_number("expert_launches", 0, most_launches).value_or(0);
   section.ignore("before");
   section.finish();
   return kernel;
@@ -100,6 +102,7 @@ AttentionKernel read_attention(const std::string& name, const Section& section) 
   kernel.dram_share = section.share("dram_share", 1);
   kernel.launches = section.optional_number("launches", 0, most_launches).value_or(1);
   kernel.keeps_scores = section.flag("keeps_scores", false);
+  kernel.whole_cache = section.flag("whole_cache", false);
   section.finish();
   return kernel;
 }
@@ -117,6 +120,7 @@ AllocationRules read_allocation(const Section& section) {
   AllocationRules rules;
   rules.rule = static_cast<BufferRule>(section.choice("rule", {"llama.cpp", "paged", "none"}));
   rules.cache_padding = section.count_or("cache_padding", 1, 1);
+  rules.unfused_padding = section.count_or("unfused_padding", rules.cache_padding, 1);
   rules.windowed_cache = section.flag("windowed_cache", true);
   rules.host_embedding = section.flag("host_embedding", false);
   rules.mapped_file = section.flag("mapped_file", false);

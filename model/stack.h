@@ -39,6 +39,7 @@ struct MatmulKernel {
   std::optional<bool> experts;                               // only for, or not for, mixtures of experts
   double columns = std::numeric_limits<double>::infinity();  // at most so many tokens
   std::map<std::string, double, std::less<>> columns_by_type;
+  double expert_columns = std::numeric_limits<double>::infinity();  // at most so many tokens of an expert on average
   // What it does.
   std::vector<Unit> units;  // the first that the processor has; empty: the arithmetic is in the unpack cost
   double unit_share = 1;    // of the unit's peak that large matrices reach
@@ -55,6 +56,7 @@ struct MatmulKernel {
   bool split_k = true;             // tiles are also split along the dot product: no idle cores in the last wave
   bool unpacks_to_memory = false;  // writes the whole matrix as F16 and reads it back
   double launches = 1;
+  double expert_launches = 0;  // beside them, of each expert that is touched
 };
 
 struct AttentionKernel {
@@ -65,6 +67,7 @@ struct AttentionKernel {
   double dram_share = 1;
   double launches = 1;
   bool keeps_scores = false;  // writes and reads the score matrix (no flash attention)
+  bool whole_cache = false;   // multiplies with all cells that it reads, also those that the mask hides
 };
 
 enum class BufferRule { llama_cpp, paged, none };
@@ -72,13 +75,14 @@ enum class BufferRule { llama_cpp, paged, none };
 // What the stack allocates beside weights and cache.
 struct AllocationRules {
   BufferRule rule = BufferRule::llama_cpp;
-  std::int64_t cache_padding = 1;  // tokens; the cache is a multiple of it
-  bool windowed_cache = true;      // sliding-window layers keep only their window
-  bool host_embedding = false;     // the input embedding stays in host memory (discrete GPUs)
-  bool mapped_file = false;        // CPU: weights are the page cache of the file
-  Bytes context_overhead;          // driver context, libraries, pools on the device
-  double usable_share = 1;         // of the capacity (vLLM's gpu_memory_utilization)
-  Bytes activation_bytes_fixed;    // paged: measured peak of a profiling run
+  std::int64_t cache_padding = 1;    // tokens; the cache is a multiple of it
+  std::int64_t unfused_padding = 1;  // of the cells that attention reads without flash attention
+  bool windowed_cache = true;        // sliding-window layers keep only their window
+  bool host_embedding = false;       // the input embedding stays in host memory (discrete GPUs)
+  bool mapped_file = false;          // CPU: weights are the page cache of the file
+  Bytes context_overhead;            // driver context, libraries, pools on the device
+  double usable_share = 1;           // of the capacity (vLLM's gpu_memory_utilization)
+  Bytes activation_bytes_fixed;      // paged: measured peak of a profiling run
 };
 
 struct Overheads {

@@ -154,14 +154,17 @@ void StepEvaluator::compile_matmul(Compiled& compiled, const Workload& workload)
     if (!applies(kernel, type, op.matmul.experts > 0, executor_.processor)) continue;
     if (!kernel.units.empty() && first_present(kernel.units, executor_.processor) == nullptr) continue;
     Matmul m = compile_kernel(kernel, op, workload);
-    if (!compiled.kernels.empty() && m.columns <= compiled.kernels.back().columns) continue;
+    if (!compiled.kernels.empty() && m.columns <= compiled.kernels.back().columns &&
+        m.expert_columns <= compiled.kernels.back().expert_columns)
+      continue;
     compiled.kernels.push_back(m);
-    if (std::isinf(m.columns)) return;
+    if (std::isinf(m.columns) && std::isinf(m.expert_columns)) return;
   }
   if (compiled.kernels.empty())
     throw RefusedError("the stack '" + executor_.stack->id + "' has no kernel for " + type.name +
                        " on the architecture '" + executor_.processor.architecture + "'");
   compiled.kernels.back().columns = std::numeric_limits<double>::infinity();
+  compiled.kernels.back().expert_columns = std::numeric_limits<double>::infinity();
 }
 
 const UnpackCost& StepEvaluator::unpack_cost(const TensorType& type) const {
@@ -201,6 +204,7 @@ StepEvaluator::Matmul StepEvaluator::compile_kernel(const MatmulKernel& kernel, 
   m.columns = kernel.columns;
   if (const auto at = kernel.columns_by_type.find(type.name); at != kernel.columns_by_type.end())
     m.columns = at->second;
+  m.expert_columns = kernel.expert_columns;
   m.weight_bytes = types.row_bytes(op.matmul.in, op.matmul.type).value() * out * matrices * executor_.weight_scale;
   const double per_byte = (weights_stay_cached_ ? cache_seconds_per_byte_ : seconds_per_byte_) / kernel.dram_share;
   m.weight_seconds = m.weight_bytes * per_byte;
@@ -232,16 +236,18 @@ StepEvaluator::Matmul StepEvaluator::compile_kernel(const MatmulKernel& kernel, 
     if (!kernel.split_k) m.row_tiles_per_core = row_tiles / p.cores;
   }
   if (kernel.unpacks_to_memory && type.block > 1) {
-    m.unpacked_before = true;
     constexpr double f16_bytes = 2;
-    const double scratch = 2 * f16_bytes * in * out * matrices;  // written and read back
-    m.weight_bytes += scratch;
-    m.weight_seconds += scratch * seconds_per_byte_;
+    m.scratch_bytes = f16_bytes * in * out * matrices;
+    m.scratch_seconds = m.scratch_bytes * seconds_per_byte_;
   }
   m.launch_seconds = kernel.launches * kernel_seconds_;
   if (p.dies > 1)
     m.launch_seconds += static_cast<double>(op.matmul.used) * executor_.stack->overheads.scattered_read.value();
-  if (executor_.corrections) m.factors = executor_.corrections->of(kernel.name, type.name, m.unpacked_before);
+  m.expert_launch_seconds = kernel.expert_launches * kernel_seconds_;
+  if (executor_.corrections) {
+    m.factors = executor_.corrections->of(kernel.name, type.name, m.scratch_bytes > 0);
+    m.dequantize_factors = executor_.corrections->of("", type.name);
+  }
   return m;
 }
 
@@ -265,11 +271,38 @@ StepEvaluator::Totals StepEvaluator::totals_of(Batch batch) noexcept {
   return totals;
 }
 
-OpWork StepEvaluator::matmul_cost(const Compiled& compiled, const Totals& totals) const noexcept {
+StepEvaluator::Product StepEvaluator::product_of(const Compiled& compiled, const Totals& totals) noexcept {
   const MatmulShape& w = compiled.op.matmul;
   const double columns = w.outputs_only ? totals.outputs : totals.tokens;
-  const Matmul* m = compiled.kernels.data();
-  while (columns > m->columns) ++m;
+  Product product{.matmul = compiled.kernels.data(), .share = 1, .per_matrix = columns, .routed = columns};
+  if (w.experts > 0) {
+    const double distinct =
+        expected_distinct_experts(static_cast<double>(w.experts), static_cast<double>(w.used), columns);
+    product.share = distinct / static_cast<double>(w.experts);
+    product.routed = columns * static_cast<double>(w.used);
+    product.per_matrix = product.routed / distinct;
+  }
+  while (columns > product.matmul->columns || product.per_matrix > product.matmul->expert_columns) ++product.matmul;
+  return product;
+}
+
+OpWork StepEvaluator::dequantize_cost(const Compiled& compiled, const Product& product) const noexcept {
+  const Matmul& m = *product.matmul;
+  OpWork cost;
+  cost.kernel = "dequantize";
+  cost.type = compiled.type;
+  cost.dram = (m.weight_seconds + m.scratch_seconds) * product.share;
+  cost.dram_bytes = (m.weight_bytes + m.scratch_bytes) * product.share;
+  cost.dequant = m.unpack_seconds * product.share;
+  cost.instructions = m.unpack_instructions * product.share;
+  cost.apply(m.dequantize_factors);
+  return cost;
+}
+
+OpWork StepEvaluator::matmul_cost(const Compiled& compiled, const Product& product,
+                                  const Totals& totals) const noexcept {
+  const MatmulShape& w = compiled.op.matmul;
+  const auto& [m, share, per_matrix, routed] = product;
 
   OpWork cost;
   cost.kernel = m->kernel;
@@ -277,29 +310,22 @@ OpWork StepEvaluator::matmul_cost(const Compiled& compiled, const Totals& totals
   cost.corrected_by_kernel = true;
   cost.shares_vector_units = m->shares_vector_units;
   cost.on_matrix_units = m->on_matrix_units;
-  cost.unpacked_before = m->unpacked_before;
-  cost.launch = m->launch_seconds;
-  double share = 1;             // of the weights that are touched
-  double per_matrix = columns;  // columns that each touched matrix multiplies
-  double routed = columns;      // columns in all
-  if (w.experts > 0) {
-    const double distinct =
-        expected_distinct_experts(static_cast<double>(w.experts), static_cast<double>(w.used), columns);
-    share = distinct / static_cast<double>(w.experts);
-    routed = columns * static_cast<double>(w.used);
-    per_matrix = routed / distinct;
-  }
-  cost.dram = m->weight_seconds * share;
-  cost.dram_bytes = m->weight_bytes * share;
+  cost.launch = m->launch_seconds + m->expert_launch_seconds * share * static_cast<double>(w.experts);
+  const bool from_scratch = m->scratch_bytes > 0;
+  cost.unpacked_before = from_scratch;
+  cost.dram = (from_scratch ? m->scratch_seconds : m->weight_seconds) * share;
+  cost.dram_bytes = (from_scratch ? m->scratch_bytes : m->weight_bytes) * share;
   if (weights_stay_cached_)
     cost.cache = cost.dram, cost.dram = 0, cost.cache_bytes = cost.dram_bytes, cost.dram_bytes = 0;
   charge_activations(cost, m->activation_bytes_per_column * routed);
-  const double groups = std::isinf(m->unpack_every) ? 1 : std::ceil(per_matrix / m->unpack_every);
-  const double passes = 1 + (groups - 1) * m->further_pass;
-  cost.dequant = m->unpack_seconds * share * passes;
-  cost.alu = m->pass_seconds * share * passes;
-  cost.instructions = m->unpack_instructions * share * passes;
-  cost.operations = operations_of(w, columns);
+  if (!from_scratch) {
+    const double groups = std::isinf(m->unpack_every) ? 1 : std::ceil(per_matrix / m->unpack_every);
+    const double passes = 1 + (groups - 1) * m->further_pass;
+    cost.dequant = m->unpack_seconds * share * passes;
+    cost.alu = m->pass_seconds * share * passes;
+    cost.instructions = m->unpack_instructions * share * passes;
+  }
+  cost.operations = operations_of(w, w.outputs_only ? totals.outputs : totals.tokens);
   const double column_tiles = std::ceil(per_matrix / m->tile_columns);
   double unit_seconds = m->unit_seconds_per_column * column_tiles * m->tile_columns * (routed / per_matrix);
   if (m->row_tiles_per_core > 0) {
@@ -313,7 +339,7 @@ OpWork StepEvaluator::matmul_cost(const Compiled& compiled, const Totals& totals
 
 double StepEvaluator::cached_cells(double cells, double window) const noexcept {
   const AllocationRules& rules = executor_.stack->allocation;
-  const double padding = static_cast<double>(rules.cache_padding);
+  const double padding = static_cast<double>(executor_.fused_attention ? rules.cache_padding : rules.unfused_padding);
   cells = padded(cells, padding);
   if (window > 0 && rules.windowed_cache)
     cells = std::min(cells, padded(window + static_cast<double>(executor_.ubatch), padding));
@@ -346,7 +372,8 @@ OpWork StepEvaluator::attention_cost(const Compiled& compiled, const AttentionKe
     cost.dram_bytes +=
         group.batch * cells *
         (static_cast<double>(a.cached_keys) * key_bytes_ + static_cast<double>(a.cached_values) * value_bytes_);
-    cost.operations += operations_of(a, group.batch, group.new_tokens, group.depth);
+    const double seen = kernel.whole_cache ? cells / mean_attended(a, group.new_tokens, group.depth) : 1;
+    cost.operations += operations_of(a, group.batch, group.new_tokens, group.depth) * std::max(1.0, seen);
     scores += static_cast<double>(a.heads) * cells * group.tokens();
   }
   if (cost.layers == 0) return cost;
@@ -413,7 +440,11 @@ void StepEvaluator::each_work(const Compiled& compiled, Batch batch, const Total
   };
   switch (compiled.op.kind) {
     case OpKind::matmul:
-    case OpKind::expert_matmul: return of_op(matmul_cost(compiled, totals));
+    case OpKind::expert_matmul: {
+      const Product product = product_of(compiled, totals);
+      if (product.matmul->scratch_bytes > 0) of_op(dequantize_cost(compiled, product));
+      return of_op(matmul_cost(compiled, product, totals));
+    }
     case OpKind::convolution:
     case OpKind::linear_attention: return of_op(state_cost(compiled, totals));
     case OpKind::attention:

@@ -136,10 +136,13 @@ class StepEvaluator {
 
  private:
   struct Matmul {
-    double columns = 0;  // limit of this kernel
+    double columns = 0;         // limit of this kernel
+    double expert_columns = 0;  // likewise, of the columns of an expert
     std::string_view kernel;
     double weight_bytes = 0;
-    double weight_seconds = 0;  // streaming all of the weights
+    double weight_seconds = 0;   // streaming all of the weights
+    double scratch_bytes = 0;    // of all weights as F16, where a kernel of its own writes them first; else 0
+    double scratch_seconds = 0;  // streaming them once
     double activation_bytes_per_column = 0;
     double unit_seconds_per_column = 0;
     double unpack_seconds = 0;  // one pass over all weights
@@ -151,9 +154,10 @@ class StepEvaluator {
     double row_tiles_per_core = 0;  // 0: no wave quantization
     bool shares_vector_units = false;
     bool on_matrix_units = false;
-    bool unpacked_before = false;
     double launch_seconds = 0;
+    double expert_launch_seconds = 0;  // of each expert that is touched
     OpFactors factors;
+    OpFactors dequantize_factors;
   };
   struct Compiled {
     Op op;
@@ -177,7 +181,17 @@ class StepEvaluator {
   template <class Use>
   void each_work(const Compiled& compiled, Batch batch, const Totals& totals, Use use) const;
   [[nodiscard]] const AttentionKernel& attention_kernel_of(const StepShape& group) const noexcept;
-  [[nodiscard]] OpWork matmul_cost(const Compiled& compiled, const Totals& totals) const noexcept;
+  // What a product is of: its kernel, the share of the weights that is touched, the columns that each touched matrix
+  // multiplies, and all columns.
+  struct Product {
+    const Matmul* matmul = nullptr;
+    double share = 1, per_matrix = 0, routed = 0;
+  };
+  static Product product_of(const Compiled& compiled, const Totals& totals) noexcept;
+  [[nodiscard]] OpWork matmul_cost(const Compiled& compiled, const Product& product,
+                                   const Totals& totals) const noexcept;
+  // Of the kernel that writes the weights as F16 before a product that reads them so.
+  [[nodiscard]] OpWork dequantize_cost(const Compiled& compiled, const Product& product) const noexcept;
   // Of the groups that this kernel runs; without layers where there is none.
   [[nodiscard]] OpWork attention_cost(const Compiled& compiled, const AttentionKernel& kernel,
                                       Batch batch) const noexcept;
