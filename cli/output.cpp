@@ -62,7 +62,7 @@ void progress_line(const std::string& text) { std::fprintf(stderr, "%s\n", text.
 
 void print(const std::string& text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
-    throw std::runtime_error(std::string("cannot write to stdout: ") + std::strerror(errno));
+    throw InputError(std::string("cannot write to stdout: ") + std::strerror(errno));
 }
 
 TextStyle text_style() {

@@ -69,6 +69,9 @@ const std::vector<NeedOption>& need_options() {
   static const std::vector<NeedOption> options{
       {"model", "NAME,...", "A model, or several of which one will do",
        [](Needs& n, Text o, Text t) { n.models = names_of(o, t); }},
+      {"model-class", "CLASS,...",
+       "Or any model of the catalogue of a size: 30b (within a fifth), 20b..40b, any; with -a3b (active), -moe, -dense",
+       [](Needs& n, Text o, Text t) { n.classes = names_of(o, t); }},
       {"quant", "NAME,...", "Quantizations to choose from (default: those that are known to lose little)",
        [](Needs& n, Text o, Text t) { n.quants = names_of(o, t); }},
       {"device", "NAME,...", "Devices to choose from, NAMExN for several (default: all of the catalogue)",
@@ -200,6 +203,7 @@ void add_recommend(CLI::App& app, Action& action) {
   command->footer(
       "silicast recommend --model llama-3.3-70b --min-decode 8 --budget 6000\n"
       "silicast recommend --model qwen3-30b-a3b,gpt-oss-20b --users 4 --context 16000 --min-decode 15 --max-ttft 2s\n"
+      "silicast recommend --model-class 20b..40b-moe --budget 4000 --min-decode 30 --context 32000\n"
       "silicast recommend --model llama-3.1-8b --min-quality 1.02 --max-watts 60 --by energy\n"
       "silicast recommend --model llama-3.1-8b --min-decode 5 --here\n"
       "silicast recommend --needs examples/household/needs.yaml --format md");

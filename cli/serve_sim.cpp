@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <CLI/CLI.hpp>
-#include <fstream>
 #include <memory>
 
 #include "base/text.h"
@@ -29,10 +28,7 @@ void write_timeline(const Options& options, const serving::ServingAnswer& answer
     write_plot(timeline_plot(question, answer), options.timeline, plot_folder());
     return;
   }
-  std::ofstream file(options.timeline, std::ios::binary);
-  file << timeline_csv(question, answer);
-  file.close();
-  if (!file) throw InputError(options.timeline + ": cannot be written");
+  write_whole(options.timeline, timeline_csv(question, answer));
 }
 
 std::string formatted(const serving::ServingQuestion& question, const serving::ServingAnswer& answer, Format format) {

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "planning/candidates.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "model/machine.h"
 #include "model/model_source.h"
 #include "model/quality.h"
 #include "model/running.h"
+#include "planning/model_class.h"
 #include "planning/recommend.h"
 
 namespace silicast {
@@ -32,7 +35,11 @@ std::optional<Quality> quality_with_plain(const QuantScheme& scheme, const Archi
 }  // namespace
 
 Candidates::Candidates(const Needs& needs, const Database& database) : database_(database), host_(needs.host) {
-  for (const std::string& name : needs.models) add_model(name, needs);
+  for (const std::string& name : needs.models) add_model(name, needs, true);
+  for (const std::string& wanted : needs.classes)
+    for (const std::string& name : models_of_class(wanted, database))
+      if (std::none_of(models_.begin(), models_.end(), [&](const CandidateModel& m) { return m.name == name; }))
+        add_model(name, needs, false);
   if (!needs.host.empty()) static_cast<void>(database.device(needs.host));
   if (!needs.devices.empty()) {
     for (const std::string& name : needs.devices) add_device(name, {1}, needs.own_memory);
@@ -41,7 +48,7 @@ Candidates::Candidates(const Needs& needs, const Database& database) : database_
   for (const Entry& entry : database.devices().all()) add_device(entry.id, needs.counts, needs.own_memory);
 }
 
-void Candidates::add_model(const std::string& name, const Needs& needs) {
+void Candidates::add_model(const std::string& name, const Needs& needs, bool must) {
   const ModelSource source = read_model_source(name, database_);
   CandidateModel model{.name = name, .quants = {}};
   if (source.workload) {
@@ -73,10 +80,10 @@ void Candidates::add_model(const std::string& name, const Needs& needs) {
                               .offloads = made.scheme->format == QuantFormat::gguf});
     } catch (const RefusedError&) {
       // The scheme is not for models like this one; one that was asked for by name is an error.
-      if (!needs.quants.empty()) throw;
+      if (!needs.quants.empty() && must) throw;
     }
   }
-  models_.push_back(std::move(model));
+  if (!model.quants.empty()) models_.push_back(std::move(model));
 }
 
 void Candidates::add_device(const std::string& name, const std::vector<int>& counts, std::optional<Bytes> own_memory) {

@@ -50,7 +50,8 @@ class Candidates {
                             bool offloaded) const;
 
  private:
-  void add_model(const std::string& name, const Needs& needs);
+  // `must`: a quantization that is asked for and does not go with the model is an error; else it is left out.
+  void add_model(const std::string& name, const Needs& needs, bool must);
   void add_device(const std::string& name, const std::vector<int>& counts, std::optional<Bytes> own_memory);
 
   const Database& database_;

@@ -28,27 +28,35 @@ bool ContinuousBatching::has_room() const {
   return static_cast<std::int64_t>(running_.size()) < options_.max_sequences;
 }
 
-void ContinuousBatching::preempt_last() {
-  Sequence& last = *running_.back();
-  discarded_ += last.computed;
-  last.computed = 0;
-  ++last.preemptions;
-  pool_.release(last.request, last.holding, 0);
-  waiting_.push_front(std::move(running_.back()));
-  running_.pop_back();
+void ContinuousBatching::preempt(std::size_t index) {
+  const auto at = running_.begin() + static_cast<std::ptrdiff_t>(index);
+  Sequence& sequence = **at;
+  discarded_ += sequence.computed;
+  pool_.release(sequence.request, sequence.holding, sequence.computed);
+  sequence.computed = 0;
+  ++sequence.preemptions;
+  waiting_.push_front(std::move(*at));
+  running_.erase(at);
+}
+
+std::size_t ContinuousBatching::last_at_rest() const {
+  std::size_t i = running_.size() - 1;
+  while (running_[i]->in_flight) --i;
+  return i;
 }
 
 bool ContinuousBatching::plan_running(std::int64_t& budget) {
   bool preempted = false;
   for (std::size_t i = 0; i < running_.size() && budget > 0; ++i) {
     Sequence& sequence = *running_[i];
+    if (sequence.in_flight) continue;
     const std::int64_t tokens = std::min(sequence.known() - sequence.computed, budget);
     bool granted = true;
-    while (!pool_.grow(sequence.holding, sequence.computed + tokens)) {
+    while (granted && !pool_.grow(sequence.holding, sequence.computed + tokens)) {
       preempted = true;
-      granted = i + 1 < running_.size();
-      preempt_last();
-      if (!granted) break;
+      const std::size_t last = last_at_rest();
+      granted = last != i;
+      preempt(last);
     }
     if (!granted) break;
     builder_.add(sequence, tokens);
@@ -60,11 +68,11 @@ bool ContinuousBatching::plan_running(std::int64_t& budget) {
 void ContinuousBatching::plan_waiting(double now, std::int64_t& budget) {
   while (!waiting_.empty() && budget > 0 && has_room()) {
     Sequence& sequence = *waiting_.front();
-    const std::int64_t cached = std::min(pool_.cached_tokens(sequence.request), sequence.known() - 1);
+    const std::int64_t cached = pool_.cached_tokens(sequence.request, sequence.holding, sequence.known() - 1);
     const std::int64_t missing = sequence.known() - cached;
     if (!options_.chunked_prefill && missing > budget && !running_.empty()) return;
     const std::int64_t tokens = std::min(missing, budget);
-    if (cached > 0) pool_.pin(sequence.request, sequence.holding);
+    if (cached > 0) pool_.pin(sequence.request, sequence.holding, cached);
     if (!pool_.grow(sequence.holding, cached + tokens)) {
       pool_.release(sequence.request, sequence.holding, 0);
       return;
@@ -94,8 +102,8 @@ void ContinuousBatching::plan(double now, Step& step) {
   builder_.end();
   // Repeated as long as no sequence would have to be preempted on the way.
   if (step.most_repeats > 1 && blocks_for_repeats(step, step.most_repeats) > pool_.available()) step.most_repeats = 1;
-  // A sequence left out for want of budget is due in the next step.
-  if (step.parts.size() < running_.size()) step.most_repeats = 1;
+  // A sequence left out for want of budget is due in the next step; steps that follow each other closely stay apart.
+  if (step.parts.size() < running_.size() || options_.flights > 1) step.most_repeats = 1;
 }
 
 void ContinuousBatching::commit(const Step& step, std::int64_t repeats, std::vector<std::unique_ptr<Sequence>>& done) {
@@ -105,8 +113,7 @@ void ContinuousBatching::commit(const Step& step, std::int64_t repeats, std::vec
     const bool computes_prompt = sequence.computed < sequence.request.prompt;
     sequence.computed += part.tokens + repeats - 1;
     ensure(pool_.grow(sequence.holding, sequence.computed), "blocks for a repeated step were available");
-    if (computes_prompt && sequence.computed >= sequence.request.prompt)
-      pool_.publish(sequence.request, sequence.holding);
+    if (computes_prompt) pool_.publish(sequence.request, sequence.holding, sequence.computed);
     // All known tokens computed: the step has yielded the next one, each repeat another.
     if (sequence.computed >= sequence.known()) sequence.generated = sequence.computed - sequence.request.prompt + 1;
     any_finished = any_finished || sequence.finished();

@@ -4,10 +4,12 @@
 //
 // 1. Running sequences first, in the order of admission: each gets what is left to compute, within the step's budget of
 //    tokens. Where no block is free, the sequence admitted last is preempted: its blocks are freed, it goes to the head
-//    of the queue and will be recomputed.
+//    of the queue and will be recomputed, but for what of them is still in the cache by then.
 // 2. Unless one was preempted, waiting sequences in the order of arrival, as long as budget, places and blocks last;
-// what
-//    is in the prefix cache is not computed.
+//    what is in the prefix cache is not computed, blocks that others have just filled included.
+//
+// Where devices follow each other (pipeline parallelism) a further step is formed of those that no running one has
+// (vllm/v1/engine/core.py, step_with_batch_queue).
 //
 // Without chunked prefill a prompt is computed in one step, alone with others of its kind or not at all.
 #pragma once
@@ -25,7 +27,8 @@ struct ContinuousOptions {
   std::int64_t kv_blocks = 0;  // 0: without limit
   std::int32_t block_tokens = 16;
   bool prefix_cache = true;
-  std::int64_t window = 0;  // of the model's sliding-window layers; 0: none
+  std::int64_t window = 0;   // of the model's sliding-window layers; 0: none
+  std::int64_t flights = 1;  // steps at once: devices that the layers pass one after the other
 };
 
 class ContinuousBatching : public Scheduler {
@@ -33,6 +36,7 @@ class ContinuousBatching : public Scheduler {
   explicit ContinuousBatching(const ContinuousOptions& options);
 
   bool add(std::unique_ptr<Sequence> sequence) override;
+  [[nodiscard]] std::int64_t flights() const override { return options_.flights; }
   void plan(double now, Step& step) override;
   void commit(const Step& step, std::int64_t repeats, std::vector<std::unique_ptr<Sequence>>& done) override;
   [[nodiscard]] bool has_room() const override;
@@ -48,7 +52,8 @@ class ContinuousBatching : public Scheduler {
  private:
   bool plan_running(std::int64_t& budget);
   void plan_waiting(double now, std::int64_t& budget);
-  void preempt_last();
+  void preempt(std::size_t index);
+  [[nodiscard]] std::size_t last_at_rest() const;
   [[nodiscard]] std::int64_t blocks_for_repeats(const Step& step, std::int64_t repeats) const;
 
   ContinuousOptions options_;

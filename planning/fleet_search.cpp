@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <numeric>
 
 #include "base/text.h"
 
@@ -11,24 +11,20 @@ namespace silicast::serving {
 
 namespace {
 
-using Counts = std::vector<std::int64_t>;
-
-// What is left for a peak when the most capable `redundancy` machines have failed.
-double surviving(const Counts& counts, const std::vector<double>& rates, std::int64_t redundancy) {
-  double total = 0;
-  std::vector<std::pair<double, std::int64_t>> by_rate;
-  for (std::size_t i = 0; i < counts.size(); ++i) {
-    total += static_cast<double>(counts[i]) * rates[i];
-    by_rate.emplace_back(rates[i], counts[i]);
-  }
-  std::sort(by_rate.rbegin(), by_rate.rend());
-  for (const auto& [rate, count] : by_rate) {
-    const std::int64_t failed = std::min(count, redundancy);
-    total -= rate * static_cast<double>(failed);
+// What is left when the most capable `redundancy` machines have failed.
+Counts survivors(Counts counts, const std::vector<double>& rates, std::int64_t redundancy) {
+  std::vector<std::size_t> order(counts.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return rates[a] > rates[b]; });
+  for (const std::size_t i : order) {
+    const std::int64_t failed = std::min(counts[i], redundancy);
+    counts[i] -= failed;
     redundancy -= failed;
   }
-  return total;
+  return counts;
 }
+
+std::int64_t sum(const Counts& counts) { return std::accumulate(counts.begin(), counts.end(), std::int64_t{0}); }
 
 // The class's machines of a month.
 class Month {
@@ -40,11 +36,18 @@ class Month {
   }
 
   [[nodiscard]] double need() const { return need_; }
-  [[nodiscard]] bool enough(const Counts& counts) const {
+  [[nodiscard]] bool served_by(double rate) const {
     constexpr double rounding = 1 - 1e-9;
-    return surviving(counts, rates_, fleet_.site.redundancy) >= need_ * rounding;
+    return rate >= need_ * rounding;
   }
-  [[nodiscard]] double capacity(const Counts& counts) const { return surviving(counts, rates_, 0); }
+  [[nodiscard]] bool enough(const Counts& counts) const { return served_by(capacity(left(counts))); }
+  // Of them, the most capable that may fail taken away.
+  [[nodiscard]] Counts left(const Counts& counts) const { return survivors(counts, rates_, fleet_.site.redundancy); }
+  [[nodiscard]] double capacity(const Counts& counts) const {
+    double rate = 0;
+    for (std::size_t i = 0; i < counts.size(); ++i) rate += static_cast<double>(counts[i]) * rates_[i];
+    return rate;
+  }
   // All machines share the load in proportion to what they can.
   [[nodiscard]] double mean_share(const Counts& counts) const {
     return std::min(1.0, need_ * mean_load_ / std::max(capacity(counts), 1e-300));
@@ -65,7 +68,7 @@ class Month {
   // The fewest of the last type beside the given counts of the others.
   [[nodiscard]] Counts completed(Counts counts) const {
     while (!enough(counts)) {
-      const double missing = need_ - surviving(counts, rates_, fleet_.site.redundancy);
+      const double missing = need_ - capacity(left(counts));
       counts.back() += std::max<std::int64_t>(1, static_cast<std::int64_t>(missing / rates_.back()));
     }
     return counts;
@@ -78,12 +81,6 @@ class Month {
   double mean_load_;
   std::vector<double> rates_;
 };
-
-std::int64_t sum(const Counts& counts) {
-  std::int64_t total = 0;
-  for (const std::int64_t count : counts) total += count;
-  return total;
-}
 
 constexpr std::int64_t most_machines = 1'000'000;
 
@@ -102,6 +99,41 @@ Counts best_pair(const Month& month, const Counts& least, Aim aim) {
     if (others_done) break;
   }
   return best;
+}
+
+// From the arithmetic's counts to those that simulation asks for; nullopt: not even half as many again and two more do.
+std::optional<Counts> settled(const Month& month, Counts counts, const Counts& least, const Together& together) {
+  const auto meets = [&](const Counts& c) {
+    const Counts left = month.left(c);
+    return sum(left) > 0 && month.served_by(together(left));
+  };
+  if (!meets(counts)) {
+    const std::int64_t most = sum(counts) + sum(counts) / 2 + 2;
+    do {
+      if (sum(counts) == most) return std::nullopt;
+      ++counts.back();
+    } while (!meets(counts));
+    return counts;
+  }
+  // The dearest that can be spared goes first.
+  for (bool dropped = true; dropped;) {
+    dropped = false;
+    std::vector<std::pair<double, Counts>> fewer;
+    for (std::size_t i = 0; i < counts.size(); ++i)
+      if (counts[i] > least[i]) {
+        Counts without = counts;
+        --without[i];
+        fewer.emplace_back(month.cost(without), std::move(without));
+      }
+    std::sort(fewer.begin(), fewer.end());
+    for (auto& [cost, without] : fewer)
+      if (meets(without)) {
+        counts = std::move(without);
+        dropped = true;
+        break;
+      }
+  }
+  return counts;
 }
 
 double value_of(const ClassPlan& plan, Aim aim) {
@@ -134,7 +166,7 @@ std::vector<ClassPlan> without_beaten(std::vector<ClassPlan> options, Aim aim) {
 
 std::optional<ClassPlan> class_plan(const Fleet& fleet, std::size_t workload_index,
                                     const std::vector<MachineCapacity>& capacity, const std::vector<std::size_t>& types,
-                                    Aim aim, const FewerEnough& fewer) {
+                                    Aim aim, const Together& together) {
   const WorkloadClass& workload = fleet.workloads[workload_index];
   std::vector<const MachineCapacity*> machines;
   for (const std::size_t type : types) {
@@ -150,15 +182,11 @@ std::optional<ClassPlan> class_plan(const Fleet& fleet, std::size_t workload_ind
     const Month month(fleet, workload, machines, m);
     const bool rented = std::all_of(machines.begin(), machines.end(), [](const auto* c) { return c->rented; });
     const Counts least = rented && workload.growth < 0 ? Counts(types.size(), 0) : counts;
-    if (types.size() == 1) {
-      counts = month.completed({0});
-      // Behind a balancer replicas share what each alone would spare.
-      while (fewer && counts[0] > std::max(least[0], fleet.site.redundancy + 1) &&
-             fewer(types[0], m, counts[0] - fleet.site.redundancy - 1))
-        --counts[0];
-      counts[0] = std::max(counts[0], least[0]);
-    } else {
-      counts = best_pair(month, least, aim);
+    counts = types.size() == 1 ? month.completed(least) : best_pair(month, least, aim);
+    if (together) {
+      const auto simulated = settled(month, std::move(counts), least, together);
+      if (!simulated) return std::nullopt;
+      counts = *simulated;
     }
     for (std::size_t i = 0; i < types.size(); ++i) {
       if (fleet.machines[types[i]].at_most && counts[i] > *fleet.machines[types[i]].at_most) return std::nullopt;
@@ -169,7 +197,7 @@ std::optional<ClassPlan> class_plan(const Fleet& fleet, std::size_t workload_ind
     plan.cost.push_back(month.cost(counts));
     plan.watts.push_back(month.watts(counts, 1));
     plan.mean_watts.push_back(month.watts(counts, month.mean_share(counts)));
-    plan.headroom.push_back(month.capacity(counts) / month.need() - 1);
+    plan.headroom.push_back((together ? together(counts) : month.capacity(counts)) / month.need() - 1);
   }
   plan.prompt_share = prompts / all;
   return plan;

@@ -8,57 +8,93 @@
 
 namespace silicast::serving {
 
+namespace {
+
+// Mixes 64 bits (the finalizer of SplitMix64, Steele et al. 2014).
+std::uint64_t mixed(std::uint64_t x) {
+  x += 0x9E3779B97F4A7C15U;
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9U;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EBU;
+  return x ^ (x >> 31);
+}
+
+}  // namespace
+
 KvPool::KvPool(std::int64_t blocks, std::int32_t block_tokens, bool reuse)
-    : total_(blocks > 0 ? blocks : std::numeric_limits<std::int64_t>::max() / 4),
+    : limited_(blocks > 0),
+      total_(blocks > 0 ? blocks : std::numeric_limits<std::int64_t>::max() / 4),
       block_tokens_(block_tokens),
       reuse_(reuse) {}
 
-std::int64_t KvPool::available() const { return total_ - used_; }
+template <class Visit>
+void KvPool::each_span(const Request& request, std::uint64_t own_key, std::int64_t tokens, Visit visit) const {
+  std::uint64_t path = 0;
+  std::int64_t start = 0;
+  const auto segment = [&](std::uint64_t key, std::int64_t end) {
+    path = mixed(mixed(path ^ static_cast<std::uint64_t>(start)) ^ key);
+    const std::int64_t blocks = std::min(end, tokens) / block_tokens_ - start / block_tokens_;
+    start = end;
+    return blocks <= 0 || visit(Span{path, blocks});
+  };
+  const std::uint64_t tail = request.session != 0 ? request.session : own_key;
+  for (const PrefixSegment& s : request.prefix) {
+    if (start >= tokens) return;
+    if (s.key == request.session && request.session != 0) break;  // goes on in the tail
+    if (!segment(s.key, start + s.tokens)) return;
+  }
+  if (start < tokens && tail != 0) segment(tail, tokens);
+}
 
-std::int64_t KvPool::cached_tokens(const Request& request) const {
+std::int64_t KvPool::cached_tokens(const Request& request, const Holding& holding, std::int64_t most) const {
+  std::int64_t blocks = 0;
   if (!reuse_) return 0;
-  std::int64_t tokens = 0;
-  for (const PrefixSegment& segment : request.prefix) {
-    const auto chain = chains_.find(segment.key);
-    if (chain == chains_.end()) break;
-    const std::int64_t whole = segment.tokens / block_tokens_;
-    tokens += std::min(chain->second.blocks, whole) * block_tokens_;
-    if (chain->second.blocks < whole || segment.tokens % block_tokens_ != 0) break;
-  }
-  return tokens;
+  each_span(request, holding.key, most, [&](const Span& span) {
+    const auto at = entries_.find(span.entry);
+    const std::int64_t there = at == entries_.end() ? 0 : std::min(at->second.blocks, span.blocks);
+    blocks += there;
+    return there == span.blocks;
+  });
+  return blocks * block_tokens_;
 }
 
-void KvPool::pin(Chain& chain) {
-  if (chain.users++ > 0) return;
-  unused_.erase(chain.place);
-  cached_ -= chain.blocks;
-  used_ += chain.blocks;
+// One sequence uses `after` blocks of the entry instead of `before`.
+void KvPool::use(std::uint64_t key, Entry& entry, std::int64_t before, std::int64_t after) {
+  const std::int64_t pinned = entry.pinned();
+  if (before > 0)
+    if (const auto at = entry.users.find(before); --at->second == 0) entry.users.erase(at);
+  if (after > 0) ++entry.users[after];
+  const std::int64_t more = entry.pinned() - pinned;
+  used_ += more;
+  cached_ -= more;
+  // What was put down now is used longest ago at last; what still waits keeps its place.
+  const bool waits = entry.blocks > entry.pinned();
+  if (entry.waits && (!waits || more < 0)) queue_.erase(entry.place);
+  if (waits && (!entry.waits || more < 0)) entry.place = queue_.insert(queue_.end(), key);
+  entry.waits = waits;
 }
 
-void KvPool::pin(const Request& request, Holding& holding) {
-  std::int64_t left = cached_tokens(request) / block_tokens_;
-  for (const PrefixSegment& segment : request.prefix) {
-    if (left <= 0) break;
-    Chain& chain = chains_.at(segment.key);
-    pin(chain);
-    const std::int64_t blocks = std::min<std::int64_t>(left, segment.tokens / block_tokens_);
-    holding.chains.push_back(segment.key);
-    holding.shared += blocks;
-    left -= blocks;
-  }
+void KvPool::pin(const Request& request, Holding& holding, std::int64_t tokens) {
+  each_span(request, holding.key, tokens, [&](const Span& span) {
+    use(span.entry, entries_.at(span.entry), 0, span.blocks);
+    holding.parts.push_back({span.entry, span.blocks});
+    holding.shared += span.blocks;
+    return true;
+  });
 }
 
 void KvPool::evict(std::int64_t blocks) {
   while (blocks > 0) {
-    ensure(!unused_.empty(), "blocks that are to be evicted are cached");
-    const auto at = chains_.find(unused_.front());
-    const std::int64_t taken = std::min(blocks, at->second.blocks);
-    at->second.blocks -= taken;
+    ensure(!queue_.empty(), "blocks that are to be evicted are cached");
+    const auto at = entries_.find(queue_.front());
+    Entry& entry = at->second;
+    const std::int64_t taken = std::min(blocks, entry.blocks - entry.pinned());
+    entry.blocks -= taken;
     cached_ -= taken;
     blocks -= taken;
-    if (at->second.blocks > 0) continue;
-    unused_.pop_front();
-    chains_.erase(at);
+    if (entry.blocks > entry.pinned()) continue;
+    queue_.pop_front();
+    entry.waits = false;
+    if (entry.blocks == 0) entries_.erase(at);
   }
 }
 
@@ -73,62 +109,47 @@ bool KvPool::grow(Holding& holding, std::int64_t tokens) {
   return true;
 }
 
-// Private blocks become a chain that the holding pins.
-void KvPool::make_chain(std::uint64_t key, std::int64_t blocks, Holding& holding) {
-  blocks = std::min(blocks, holding.own);
-  if (blocks <= 0) return;
-  chains_.emplace(key, Chain{.blocks = blocks, .users = 1, .place = unused_.end()});
-  holding.own -= blocks;
-  holding.shared += blocks;
-  holding.chains.push_back(key);
+// Private blocks with the first `tokens` become blocks of entries, as long as nobody else has put his there.
+void KvPool::share(const Request& request, std::uint64_t own_key, Holding& holding, std::int64_t tokens) {
+  std::size_t i = 0;
+  each_span(request, own_key, tokens, [&](const Span& span) {
+    if (i == holding.parts.size()) holding.parts.push_back({span.entry, 0});
+    Holding::Part& part = holding.parts[i++];
+    if (span.blocks <= part.blocks) return true;
+    Entry& entry = entries_[span.entry];
+    if (entry.blocks != part.blocks) {
+      if (part.blocks == 0) holding.parts.pop_back();
+      return false;
+    }
+    const std::int64_t more = span.blocks - part.blocks;
+    entry.blocks += more;
+    holding.own -= more;
+    holding.shared += more;
+    used_ -= more;
+    cached_ += more;
+    use(span.entry, entry, part.blocks, span.blocks);
+    part.blocks = span.blocks;
+    return true;
+  });
 }
 
-// A chain of which the holding is the only user grows by private blocks of it.
-void KvPool::extend(std::uint64_t key, std::int64_t blocks, Holding& holding) {
-  Chain& chain = chains_.at(key);
-  if (chain.users != 1 || holding.chains.empty() || holding.chains.back() != key) return;
-  const std::int64_t more = std::clamp<std::int64_t>(blocks - chain.blocks, 0, holding.own);
-  chain.blocks += more;
-  holding.own -= more;
-  holding.shared += more;
-}
-
-void KvPool::publish(const Request& request, Holding& holding) {
+void KvPool::publish(const Request& request, Holding& holding, std::int64_t tokens) {
   if (!reuse_) return;
-  if (!holding.chains.empty()) {
-    const PrefixSegment& last = request.prefix[holding.chains.size() - 1];
-    extend(last.key, last.tokens / block_tokens_, holding);
-    if (last.tokens % block_tokens_ != 0) return;
-  }
-  for (std::size_t i = holding.chains.size(); i < request.prefix.size(); ++i) {
-    const PrefixSegment& segment = request.prefix[i];
-    if (chains_.contains(segment.key)) return;  // computed by another at the same time; ours stay private
-    make_chain(segment.key, segment.tokens / block_tokens_, holding);
-    if (segment.tokens % block_tokens_ != 0) return;
-  }
-}
-
-void KvPool::unpin(std::uint64_t key) {
-  Chain& chain = chains_.at(key);
-  if (--chain.users > 0) return;
-  used_ -= chain.blocks;
-  cached_ += chain.blocks;
-  chain.place = unused_.insert(unused_.end(), key);
+  std::int64_t shared = 0;
+  for (const PrefixSegment& segment : request.prefix) shared += segment.tokens;
+  share(request, 0, holding, std::min(shared, tokens));
 }
 
 void KvPool::release(const Request& request, Holding& holding, std::int64_t tokens) {
-  const std::int64_t whole = (tokens - request.session_start) / block_tokens_;
-  if (reuse_ && request.session != 0 && tokens > 0 && whole > 0) {
-    const auto at = chains_.find(request.session);
-    if (at == chains_.end()) {
-      make_chain(request.session, whole, holding);
-    } else {
-      extend(request.session, whole, holding);
-    }
+  if (reuse_ && (limited_ || request.session != 0)) {
+    constexpr std::uint64_t own = std::uint64_t{1} << 63U;  // apart from keys of traffic, which count from 1
+    if (holding.key == 0) holding.key = own | ++last_key_;
+    share(request, holding.key, holding, tokens);
   }
   used_ -= holding.own;
-  for (auto key = holding.chains.rbegin(); key != holding.chains.rend(); ++key) unpin(*key);
-  holding = {};
+  for (auto part = holding.parts.rbegin(); part != holding.parts.rend(); ++part)
+    use(part->entry, entries_.at(part->entry), part->blocks, 0);
+  holding = {.key = holding.key};
 }
 
 }  // namespace silicast::serving

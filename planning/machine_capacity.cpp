@@ -5,13 +5,13 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "planning/capacity_estimate.h"
 
 namespace silicast::serving {
 
 namespace {
 
-constexpr double highest_share = 0.95;  // of saturation
-constexpr double lightest_share = 0.02;
+constexpr double lightest_share = 0.02;  // of saturation
 constexpr double seconds_per_month = hours_per_month * 3600;
 constexpr double joules_per_kilowatt_hour = 3.6e6;
 
@@ -38,12 +38,6 @@ SimulationOptions options_of(const WorkloadClass& workload, const Fleet& fleet, 
           .balancer = workload.traffic.turns > 1 ? Balancer::session_sticky : Balancer::least_loaded,
           .warmup = fleet.requests / warm_share,
           .slo = workload.slo};
-}
-
-SimulationResult simulated(const WorkloadClass& workload, const ServingSystem& system, const Fleet& fleet,
-                           const Variation& variation, std::int64_t machines, double rate) {
-  return system.simulate(traffic_of(workload, fleet, variation, rate, system), fleet.seed,
-                         options_of(workload, fleet, machines), factors_of(system, variation));
 }
 
 // The objective that is missed by most.
@@ -122,6 +116,24 @@ void add_money(MachineCapacity& capacity) {
   if (!cost.rented && cost.electricity) capacity.usd_per_kwh = cost.electricity->usd * question.pue;
 }
 
+// The highest value that meets, out from the guess in steps that double to one that does and one that does not, then by
+// halves; within [least, most], nullopt: none does.
+template <class Meets>
+std::optional<double> highest(double guess, double least, double most, double precision, Meets meets) {
+  double low = 0;   // does; 0: none yet
+  double high = 0;  // does not; 0: none yet
+  const auto ask = [&](double value) { return meets(value) ? (low = value, true) : (high = value, false); };
+  double step = 1.1;
+  if (ask(std::clamp(guess, least, most))) {
+    for (; low < most && high == 0; step *= step) ask(std::min(most, low * step));
+  } else {
+    for (; low == 0 && high > least; step *= step) ask(std::max(least, high / step));
+  }
+  if (low == 0) return std::nullopt;
+  while (high > 0 && high - low > precision * high) ask((low + high) / 2);
+  return low;
+}
+
 }  // namespace
 
 double MachineCapacity::cost_per_month(double load) const {
@@ -140,38 +152,29 @@ MachineCapacity machine_capacity(const WorkloadClass& workload, const MachineOff
   if (capacity.possible()) capacity.why_not = too_slow(workload, system, variation);
   if (!capacity.possible()) return capacity;
   const TrafficModel traffic = traffic_of(workload, fleet, variation, 1, system);
+  const CapacityEstimate estimate = estimated_capacity(system, traffic, workload.slo, factors_of(system, variation));
+  capacity.estimate = estimate.rate;
   capacity.saturated = system.capacity(traffic, fleet.seed, {}, factors_of(system, variation));
-  const auto at = [&](double share) {
-    return simulated(workload, system, fleet, variation, 1, share * capacity.saturated);
+  const auto meets = [&](double share) {
+    ++capacity.simulations;
+    SimulationResult result =
+        system.simulate(traffic_of(workload, fleet, variation, share * capacity.saturated, system), fleet.seed,
+                        options_of(workload, fleet, 1), factors_of(system, variation));
+    const bool met = result.meets(workload.slo);
+    if (!met) capacity.limited_by = missed(result, workload.slo);
+    if (met || capacity.rate == 0) capacity.at_rate = std::move(result);
+    if (met) capacity.rate = share * capacity.saturated;
+    return met;
   };
-  double low = lightest_share;
-  SimulationResult best = at(low);
-  if (!best.meets(workload.slo)) {
-    capacity.why_not = complaint(best, workload.slo);
+  constexpr double precision = 0.01;
+  const auto share =
+      highest(estimate.rate / estimate.saturated, lightest_share, highest_share_of_saturation, precision, meets);
+  if (!share) {
+    capacity.why_not = complaint(capacity.at_rate, workload.slo);
     return capacity;
   }
-  double high = highest_share;
-  SimulationResult next = at(high);
-  if (next.meets(workload.slo)) {
-    low = high;
-    best = std::move(next);
-    capacity.limited_by = "throughput";
-  } else {
-    capacity.limited_by = missed(next, workload.slo);
-    constexpr double precision = 0.01;
-    while (high - low > precision * high) {
-      const double middle = (low + high) / 2;
-      next = at(middle);
-      if (next.meets(workload.slo)) {
-        low = middle;
-        best = std::move(next);
-      } else {
-        high = middle;
-        capacity.limited_by = missed(next, workload.slo);
-      }
-    }
-  }
-  capacity.rate = low * capacity.saturated;
+  if (*share == highest_share_of_saturation) capacity.limited_by = "throughput";
+  const SimulationResult& best = capacity.at_rate;
   capacity.watts = best.joules / best.seconds;
   capacity.idle_watts = std::min(capacity.watts, StepMeter(system.compiled()).idle_watts());
   const double busy = best.busy * best.seconds;
@@ -179,17 +182,43 @@ MachineCapacity machine_capacity(const WorkloadClass& workload, const MachineOff
     capacity.prompt_share = std::clamp(
         (best.prompt_tokens - best.cached_tokens) / system.prediction().prefill->tokens_per_second.value / busy, 0.0,
         1.0);
-  capacity.at_rate = std::move(best);
   return capacity;
 }
 
-bool together_meet(const WorkloadClass& workload, const MachineCapacity& capacity, const Fleet& fleet,
-                   const Variation& variation, std::int64_t machines, double rate) {
+double capacity_together(const WorkloadClass& workload, const std::vector<MachineGroup>& groups, const Fleet& fleet,
+                         const Variation& variation) {
   constexpr std::int64_t requests_per_machine = 100;
-  if (rate > highest_share * capacity.saturated * static_cast<double>(machines)) return false;
+  constexpr double precision = 0.02;
+  double alone = 0;
+  double saturated = 0;
+  double overhead = 0;
+  std::int64_t machines = 0;
+  std::vector<std::unique_ptr<StepMeter>> meters;
+  std::vector<ReplicaGroup> replicas;
+  const ServingSystem* any = nullptr;
+  for (const auto& [capacity, count] : groups) {
+    if (count == 0 || !capacity->possible()) continue;
+    const ServingSystem& system = *capacity->system;
+    any = &system;
+    alone += static_cast<double>(count) * capacity->rate;
+    saturated += static_cast<double>(count) * capacity->saturated;
+    machines += count;
+    meters.push_back(std::make_unique<StepMeter>(system.compiled(), factors_of(system, variation)));
+    replicas.push_back({count, system.scheduler(), meters.back().get(), capacity->rate});
+    overhead = std::max(overhead, system.request_overhead());
+  }
+  if (any == nullptr) return 0;
+  if (machines == 1) return alone;
   Fleet longer = fleet;
   longer.requests = std::max(fleet.requests, requests_per_machine * machines);
-  return simulated(workload, *capacity.system, longer, variation, machines, rate).meets(workload.slo);
+  SimulationOptions options = options_of(workload, longer, machines);
+  options.request_overhead = overhead;
+  const auto meets = [&](double rate) {
+    const TrafficModel traffic = traffic_of(workload, longer, variation, rate, *any);
+    return simulate(traffic, fleet.seed, replicas, options).meets(workload.slo);
+  };
+  return highest(alone, lightest_share * saturated, highest_share_of_saturation * saturated, precision, meets)
+      .value_or(0);
 }
 
 }  // namespace silicast::serving

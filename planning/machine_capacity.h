@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // How much of a workload one machine takes within its objectives: a closed form first, then simulations.
 //
-// A machine on which one request of the mean lengths is too slow is out by the predictor alone. Else the search begins
-// at the rate that a saturated machine serves; the highest rate at which the simulated percentile meets the objectives
-// is found by halving, up to 95 % of saturation, beyond which queues do not settle.
+// A machine on which one request of the mean lengths is too slow is out by the predictor alone. Else the closed form
+// (planning/capacity_estimate.h) says about how many requests a second it serves; from there the highest rate at which
+// the simulated percentile meets the objectives is closed in on, up to 95 % of what a saturated machine serves.
 #pragma once
 
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "planning/fleet.h"
 
@@ -24,7 +25,8 @@ struct Variation {
 struct MachineCapacity {
   std::string why_not;     // not empty: this machine cannot serve this class
   std::string quant;       // that it runs
-  double rate = 0;         // requests/s of one machine within the objectives
+  double estimate = 0;     // requests/s within the objectives, by the closed form
+  double rate = 0;         // requests/s of one machine within the objectives, by simulation
   double saturated = 0;    // requests/s
   std::string limited_by;  // "ttft", "tpot", "e2e", "throughput"
   double watts = 0;        // at that rate, at the plug
@@ -32,8 +34,9 @@ struct MachineCapacity {
   double capital_per_month = 0;  // USD, bought and worn off, or rented
   double usd_per_kwh = 0;        // building's losses included; 0: in the rent
   bool rented = false;
-  double prompt_share = 0;   // of the computing time, that prompts take
-  SimulationResult at_rate;  // simulated there
+  double prompt_share = 0;       // of the computing time, that prompts take
+  std::int64_t simulations = 0;  // that it took
+  SimulationResult at_rate;      // simulated there
   std::shared_ptr<const ServingSystem> system;
 
   [[nodiscard]] bool possible() const { return why_not.empty(); }
@@ -47,8 +50,14 @@ constexpr double hours_per_month = 730.5;
 MachineCapacity machine_capacity(const WorkloadClass& workload, const MachineOffer& machine, const Fleet& fleet,
                                  const Variation& variation, const Database& database);
 
-// Whether so many machines behind a balancer meet the objectives at the rate: they share what one alone must spare.
-bool together_meet(const WorkloadClass& workload, const MachineCapacity& capacity, const Fleet& fleet,
-                   const Variation& variation, std::int64_t machines, double rate);
+// So many machines of a kind.
+struct MachineGroup {
+  const MachineCapacity* capacity = nullptr;
+  std::int64_t count = 0;
+};
+// Requests/s that the machines serve within the objectives behind one balancer, within 2 %: they share what one alone
+// must spare.
+double capacity_together(const WorkloadClass& workload, const std::vector<MachineGroup>& groups, const Fleet& fleet,
+                         const Variation& variation);
 
 }  // namespace silicast::serving

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -48,16 +49,29 @@ class Planner {
       : fleet_(fleet), database_(database), threads_(threads) {}
 
   Plan make() {
-    plan_.capacity.assign(fleet_.workloads.size(), std::vector<MachineCapacity>(fleet_.machines.size()));
-    in_parallel(fleet_.workloads.size() * fleet_.machines.size(), threads_, [&](std::size_t i) {
-      const std::size_t w = i / fleet_.machines.size();
-      const std::size_t m = i % fleet_.machines.size();
-      plan_.capacity[w][m] = machine_capacity(fleet_.workloads[w], fleet_.machines[m], fleet_, {}, database_);
+    plan_.outlooks = {{.what = "as predicted"},
+                      {.what = "lengths +20 %", .variation = {.lengths = 1.2}},
+                      {.what = "lengths -20 %", .variation = {.lengths = 0.8}},
+                      {.what = "model 10 % slower", .variation = {.slower = 1.1}},
+                      {.what = "fast end of the 80 % interval", .variation = {.interval = -1}},
+                      {.what = "slow end of the 80 % interval", .variation = {.interval = 1}}};
+    const std::size_t machines = fleet_.machines.size();
+    const std::size_t pairs = fleet_.workloads.size() * machines;
+    for (Outlook& outlook : plan_.outlooks)
+      outlook.capacity.assign(fleet_.workloads.size(), std::vector<MachineCapacity>(machines));
+    in_parallel(plan_.outlooks.size() * pairs, threads_, [&](std::size_t i) {
+      Outlook& outlook = plan_.outlooks[i / pairs];
+      const std::size_t w = i % pairs / machines;
+      const std::size_t m = i % machines;
+      outlook.capacity[w][m] =
+          machine_capacity(fleet_.workloads[w], fleet_.machines[m], fleet_, outlook.variation, database_);
     });
     plan_.fleets = {of_one_type(), mixed(Aim::cheapest, "cheapest"), mixed(Aim::smallest, "smallest")};
-    for (FleetPlan& fleet : plan_.fleets) refine(fleet);
+    in_parallel(plan_.fleets.size() * fleet_.workloads.size(), threads_,
+                [&](std::size_t i) { settle(plan_.fleets[i / fleet_.workloads.size()], i % fleet_.workloads.size()); });
+    for (FleetPlan& fleet : plan_.fleets) judge(fleet);
     choose();
-    add_sensitivity();
+    look_ahead();
     return std::move(plan_);
   }
 
@@ -69,7 +83,7 @@ class Planner {
     for (std::size_t m = 0; m < fleet_.machines.size(); ++m) {
       std::vector<std::vector<ClassPlan>> options(fleet_.workloads.size());
       for (std::size_t w = 0; w < fleet_.workloads.size(); ++w)
-        if (auto plan = class_plan(fleet_, w, plan_.capacity[w], {m}, Aim::cheapest))
+        if (auto plan = class_plan(fleet_, w, plan_.capacity()[w], {m}, Aim::cheapest))
           options[w].push_back(std::move(*plan));
       FleetPlan fleet = combined(fleet_, options, Aim::cheapest);
       if (fleet.classes.empty()) continue;
@@ -85,7 +99,7 @@ class Planner {
     std::vector<std::vector<ClassPlan>> options(fleet_.workloads.size());
     in_parallel(fleet_.workloads.size(), threads_, [&](std::size_t w) {
       const auto take = [&](const std::vector<std::size_t>& types) {
-        if (auto plan = class_plan(fleet_, w, plan_.capacity[w], types, aim)) options[w].push_back(std::move(*plan));
+        if (auto plan = class_plan(fleet_, w, plan_.capacity()[w], types, aim)) options[w].push_back(std::move(*plan));
       };
       for (std::size_t a = 0; a < fleet_.machines.size(); ++a) {
         take({a});
@@ -95,43 +109,50 @@ class Planner {
     });
     FleetPlan fleet = combined(fleet_, options, aim);
     fleet.name = name;
+    fleet.aim = aim;
     return fleet;
   }
 
-  // Fewer machines of a class's only type where simulated replicas still meet the objectives.
-  void refine(FleetPlan& fleet) {
+  // The counts that simulation asks for. Empty machines: they do not serve, however many.
+  void settle(FleetPlan& fleet, std::size_t w) {
     if (fleet.classes.empty()) return;
-    in_parallel(fleet.classes.size(), threads_, [&](std::size_t w) {
-      ClassPlan& plan = fleet.classes[w];
-      drop_unused(plan);
-      if (plan.machines.size() != 1) return;
-      const std::size_t machine = plan.machines.front().machine;
-      const auto enough = [&](std::size_t m, std::int64_t month, std::int64_t count) {
-        return together(w, m, count, fleet_.workloads[w].rate_in(month));
-      };
-      if (auto refined = class_plan(fleet_, w, plan_.capacity[w], {machine}, Aim::cheapest, enough))
-        plan = std::move(*refined);
-    });
-    fleet.limiting = exceeded(fleet_, fleet);
+    fleet.classes[w] = simulated(plan_.outlooks.front(), w, fleet.classes[w], fleet.aim).value_or(ClassPlan{});
   }
 
-  // Types of a pair of which no month has one.
-  static void drop_unused(ClassPlan& plan) {
-    std::erase_if(plan.machines, [](const Assigned& a) {
-      return std::all_of(a.count.begin(), a.count.end(), [](std::int64_t count) { return count == 0; });
-    });
+  // The same types, in such numbers as the outlook asks for.
+  std::optional<ClassPlan> simulated(const Outlook& outlook, std::size_t w, const ClassPlan& plan, Aim aim) {
+    std::vector<std::size_t> types;
+    for (const Assigned& a : plan.machines) {
+      const bool used = std::any_of(a.count.begin(), a.count.end(), [](std::int64_t count) { return count > 0; });
+      if (used) types.push_back(a.machine);
+    }
+    if (types.empty()) return std::nullopt;
+    return class_plan(fleet_, w, outlook.capacity[w], types, aim,
+                      [&](const Counts& counts) { return together(outlook, w, types, counts); });
   }
 
-  bool together(std::size_t workload, std::size_t machine, std::int64_t count, double rate) {
-    const std::tuple key(workload, machine, count, rate);
+  double together(const Outlook& outlook, std::size_t w, const std::vector<std::size_t>& types, const Counts& counts) {
+    const std::tuple key(outlook.what, w, types, counts);
     {
       const std::lock_guard lock(mutex_);
       if (const auto known = together_.find(key); known != together_.end()) return known->second;
     }
-    const bool meets =
-        together_meet(fleet_.workloads[workload], plan_.capacity[workload][machine], fleet_, {}, count, rate);
+    std::vector<MachineGroup> groups;
+    for (std::size_t i = 0; i < types.size(); ++i) groups.push_back({&outlook.capacity[w][types[i]], counts[i]});
+    const double rate = capacity_together(fleet_.workloads[w], groups, fleet_, outlook.variation);
     const std::lock_guard lock(mutex_);
-    return together_[key] = meets;
+    return together_[key] = rate;
+  }
+
+  void judge(FleetPlan& fleet) const {
+    if (fleet.classes.empty()) return;
+    for (std::size_t w = 0; w < fleet.classes.size(); ++w)
+      if (fleet.classes[w].machines.empty()) {
+        fleet.classes.clear();
+        fleet.limiting = "the machines miss the objectives of '" + fleet_.workloads[w].name + "'";
+        return;
+      }
+    fleet.limiting = exceeded(fleet_, fleet);
   }
 
   void choose() {
@@ -144,51 +165,36 @@ class Planner {
       if (better(plan_.fleets[i], plan_.fleets[plan_.best])) plan_.best = i;
   }
 
-  void add_sensitivity() {
+  // The best fleet under every condition.
+  void look_ahead() {
     const FleetPlan& best = plan_.fleets[plan_.best];
     if (best.classes.empty()) return;
-    const std::vector<std::pair<std::string, Variation>> variations = {
-        {"as predicted", {}},
-        {"lengths +20 %", {.lengths = 1.2}},
-        {"lengths -20 %", {.lengths = 0.8}},
-        {"model 10 % slower", {.slower = 1.1}},
-        {"fast end of the 80 % interval", {.interval = -1}},
-        {"slow end of the 80 % interval", {.interval = 1}}};
-    plan_.sensitivity.resize(variations.size());
-    in_parallel(variations.size(), threads_, [&](std::size_t i) {
-      Sensitivity& row = plan_.sensitivity[i];
-      row.what = variations[i].first;
-      for (std::size_t w = 0; w < best.classes.size() && row.possible; ++w) {
-        if (i == 0)
-          count(row, best.classes[w]);
-        else if (const auto plan = varied(w, best.classes[w], variations[i].second))
-          count(row, *plan);
-        else
-          row.possible = false;
-      }
+    for (Outlook& outlook : plan_.outlooks) outlook.fleet.classes.resize(best.classes.size());
+    const std::size_t classes = best.classes.size();
+    plan_.outlooks.front().fleet = best;
+    in_parallel((plan_.outlooks.size() - 1) * classes, threads_, [&](std::size_t i) {
+      Outlook& outlook = plan_.outlooks[1 + i / classes];
+      const std::size_t w = i % classes;
+      outlook.fleet.classes[w] = simulated(outlook, w, best.classes[w], best.aim).value_or(ClassPlan{});
+    });
+    in_parallel(plan_.outlooks.size(), threads_, [&](std::size_t i) {
+      plan_.outlooks[i].headroom_as_planned = headroom_of(best, plan_.outlooks[i]);
+      judge(plan_.outlooks[i].fleet);
     });
   }
 
-  void count(Sensitivity& row, const ClassPlan& plan) const {
-    row.machines += plan.machines_in(fleet_.months - 1);
-    row.cost += plan.cost.back();
-    row.watts += plan.watts.back();
-  }
-
-  // The same types under other conditions.
-  std::optional<ClassPlan> varied(std::size_t w, const ClassPlan& plan, const Variation& variation) {
-    std::vector<MachineCapacity> capacity(fleet_.machines.size());
-    std::vector<std::size_t> types;
-    for (const Assigned& a : plan.machines) {
-      types.push_back(a.machine);
-      capacity[a.machine] =
-          machine_capacity(fleet_.workloads[w], fleet_.machines[a.machine], fleet_, variation, database_);
-    }
-    const auto enough = [&](std::size_t m, std::int64_t month, std::int64_t count) {
-      return together_meet(fleet_.workloads[w], capacity[m], fleet_, variation, count,
-                           fleet_.workloads[w].rate_in(month));
-    };
-    return class_plan(fleet_, w, capacity, types, Aim::cheapest, enough);
+  // Least over the classes, by month.
+  std::vector<double> headroom_of(const FleetPlan& best, const Outlook& outlook) {
+    std::vector<double> least(static_cast<std::size_t>(fleet_.months), std::numeric_limits<double>::infinity());
+    for (std::size_t w = 0; w < best.classes.size(); ++w)
+      for (std::size_t month = 0; month < least.size(); ++month) {
+        std::vector<std::size_t> types;
+        Counts counts;
+        for (const Assigned& a : best.classes[w].machines) types.push_back(a.machine), counts.push_back(a.count[month]);
+        const double need = fleet_.workloads[w].rate_in(static_cast<std::int64_t>(month));
+        least[month] = std::min(least[month], together(outlook, w, types, counts) / need - 1);
+      }
+    return least;
   }
 
   const Fleet& fleet_;
@@ -196,7 +202,7 @@ class Planner {
   int threads_;
   Plan plan_;
   std::mutex mutex_;
-  std::map<std::tuple<std::size_t, std::size_t, std::int64_t, double>, bool> together_;
+  std::map<std::tuple<std::string, std::size_t, std::vector<std::size_t>, Counts>, double> together_;
 };
 
 template <class Of>
@@ -238,6 +244,12 @@ double FleetPlan::cost_in(std::int64_t month) const {
 
 double FleetPlan::watts_in(std::int64_t month) const {
   return sum_over(*this, [&](const ClassPlan& c) { return c.watts[index(month)]; });
+}
+
+double FleetPlan::headroom_in(std::int64_t month) const {
+  double least = std::numeric_limits<double>::infinity();
+  for (const ClassPlan& c : classes) least = std::min(least, c.headroom[index(month)]);
+  return least;
 }
 
 double FleetPlan::total_cost() const {

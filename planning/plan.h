@@ -4,8 +4,11 @@
 // For every class and machine the rate within the objectives is found by simulation (planning/machine_capacity.h). A
 // class then takes the fewest machines of a type, or of two, that serve each month's peak with `redundancy` of them
 // failed; machines stay while demand grows, and what is bought stays. Fleets of all classes are combined so that site
-// and budget hold in every month, and the counts of single types are tried smaller by simulating the replicas together.
-// Three fleets are looked for: of one type of machine, the cheapest of any, and the one with the fewest machines.
+// and budget hold in every month. The machines of each month are then simulated together, behind one balancer: what can
+// be spared is dropped, what is missing is added. Three fleets are looked for: of one type of machine, the cheapest of
+// any, and the one with the fewest machines.
+//
+// All of it is asked again under other conditions: lengths, a slower model, both ends of the predictor's interval.
 #pragma once
 
 #include <cstdint>
@@ -37,8 +40,11 @@ struct ClassPlan {
   [[nodiscard]] double total_cost() const;
 };
 
+enum class Aim { cheapest, smallest };
+
 struct FleetPlan {
-  std::string name;                // "one type", "cheapest", "smallest"
+  std::string name;  // "one type", "cheapest", "smallest"
+  Aim aim = Aim::cheapest;
   std::vector<ClassPlan> classes;  // as the fleet's workloads; empty: none is possible
   std::string limiting;            // not empty: what is exceeded, and when, or why there is none
 
@@ -46,24 +52,27 @@ struct FleetPlan {
   [[nodiscard]] std::int64_t machines_in(std::int64_t month) const;
   [[nodiscard]] double cost_in(std::int64_t month) const;
   [[nodiscard]] double watts_in(std::int64_t month) const;
+  [[nodiscard]] double headroom_in(std::int64_t month) const;  // least over the classes
   [[nodiscard]] double total_cost() const;
 };
 
-// What becomes of a fleet's counts and cost under a variation: last month.
-struct Sensitivity {
+// Everything under one condition.
+struct Outlook {
   std::string what;  // "lengths +20 %"
-  bool possible = true;
-  std::int64_t machines = 0;
-  double cost = 0;   // USD a month
-  double watts = 0;  // at the peak
+  Variation variation;
+  std::vector<std::vector<MachineCapacity>> capacity;  // [class][machine]
+  // The types of the best fleet, as many as it then takes; no classes: they cannot serve.
+  FleetPlan fleet;
+  // Of the machines that are planned, were this to come: least over the classes, by month. Below 0: peaks are too high.
+  std::vector<double> headroom_as_planned;
 };
 
 struct Plan {
-  std::vector<std::vector<MachineCapacity>> capacity;  // [class][machine]
   std::vector<FleetPlan> fleets;
-  std::size_t best = 0;                  // the cheapest possible one
-  std::vector<Sensitivity> sensitivity;  // of it; the first is as planned
+  std::size_t best = 0;           // the cheapest possible one
+  std::vector<Outlook> outlooks;  // the first is as predicted
 
+  [[nodiscard]] const std::vector<std::vector<MachineCapacity>>& capacity() const { return outlooks.front().capacity; }
   [[nodiscard]] bool possible() const { return !fleets.empty() && fleets[best].possible(); }
 };
 

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cmath>
 #include <exception>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -82,11 +83,20 @@ std::optional<std::int64_t> largest(std::int64_t least, std::int64_t most, Holds
   return least;
 }
 
+// One combination.
+struct Candidate {
+  const CandidateModel* model;
+  const CandidateMachine* machine;
+  const CandidateQuant* quant;
+};
+
 // What one thread finds.
 struct Found {
   std::vector<Proposal> proposals;
   std::map<std::pair<std::string, std::string>, Proposal> losers;  // by model and device
   std::map<Need, Relaxation> relaxations;
+  // Too dear or too lossy and nothing else that is known: asked for the rest only where nothing qualifies.
+  std::vector<std::pair<Candidate, Proposal>> postponed;
   std::uint64_t asked = 0;
 };
 
@@ -110,10 +120,23 @@ void keep_relaxation(Found& found, Relaxation relaxation) {
     at->second = std::move(relaxation);
 }
 
+// What all threads know. None of it changes the answer, only what need not be asked for it.
+struct Shared {
+  std::atomic<bool> qualified = false;  // a combination meets all needs: relaxations are not wanted
+  // The most that some combination serves, all else as needed: who serves less is no smaller change.
+  std::atomic<std::int64_t> context = 0;
+  std::atomic<std::int64_t> users = 0;
+};
+
+void raise(std::atomic<std::int64_t>& most, std::int64_t value) {
+  for (std::int64_t seen = most; seen < value && !most.compare_exchange_weak(seen, value);) {
+  }
+}
+
 class Asker {
  public:
-  Asker(const Needs& needs, const Candidates& candidates, bool relaxing)
-      : needs_(needs), candidates_(candidates), relaxing_(relaxing), cache_(16) {}
+  Asker(const Needs& needs, const Candidates& candidates, Shared& shared)
+      : needs_(needs), candidates_(candidates), shared_(shared), cache_(16) {}
 
   // All quantizations of a model on a machine. Returns whether one of them qualifies.
   bool ask(const CandidateModel& model, const CandidateMachine& machine, Found& found) {
@@ -130,22 +153,27 @@ class Asker {
                         .price_from = machine.price_from};
       proposal.missed = missed_before(needs_, machine.price, quant.quality);
       if (quant.quality) proposal.point.figures[Figure::quality] = quant.quality->perplexity_ratio;
-      const bool hopeless = !proposal.missed.empty() && (!relaxing_ || proposal.missed.size() > 1);
-      const Bytes most = static_cast<double>(machine.devices) * machine.memory;
-      const bool offloads = machine.offloads && quant.offloads;
-      if (hopeless) {
+      const Candidate candidate{&model, &machine, &quant};
+      if (proposal.missed.size() > 1)
         keep_loser(found, std::move(proposal));
-        continue;
-      }
-      if (quant.least_bytes > most && !offloads) {
-        proposal.missed.push_back({Need::memory, quant.least_bytes.value(), most.value(),
-                                   "weights of " + human(quant.least_bytes) + ", memory of " + human(most)});
-        keep_loser(found, std::move(proposal));
-        continue;
-      }
-      any = ask(model, machine, quant, std::move(proposal), false, found) || any;
+      else if (proposal.missed.size() == 1)
+        found.postponed.emplace_back(candidate, std::move(proposal));
+      else
+        any = ask(candidate, std::move(proposal), found) || any;
     }
     return any;
+  }
+
+  bool ask(const Candidate& candidate, Proposal proposal, Found& found) {
+    const auto& [model, machine, quant] = candidate;
+    const Bytes most = static_cast<double>(machine->devices) * machine->memory;
+    if (quant->least_bytes > most && !(machine->offloads && quant->offloads)) {
+      proposal.missed.push_back({Need::memory, quant->least_bytes.value(), most.value(),
+                                 "weights of " + human(quant->least_bytes) + ", memory of " + human(most)});
+      keep_loser(found, std::move(proposal));
+      return false;
+    }
+    return ask(*model, *machine, *quant, std::move(proposal), false, found);
   }
 
  private:
@@ -161,10 +189,11 @@ class Asker {
     const auto missed = missed_by(needs_, point, needs_.users);
     proposal.missed.insert(proposal.missed.end(), missed.begin(), missed.end());
     if (proposal.qualifies()) {
+      shared_.qualified = true;
       found.proposals.push_back(std::move(proposal));
       return true;
     }
-    if (relaxing_) relax(evaluator, quant, proposal, before, offloaded, found);
+    if (!shared_.qualified) relax(evaluator, quant, proposal, before, offloaded, found);
     keep_loser(found, std::move(proposal));
     return false;
   }
@@ -204,16 +233,19 @@ class Asker {
       relaxation.proposal.decode_each = point.figures[Figure::decode] / static_cast<double>(users);
       keep_relaxation(found, std::move(relaxation));
     };
-    const auto context = largest(needs_.prompt + needs_.gen, needs_.context,
+    const auto context = largest(std::max<std::int64_t>(needs_.prompt + needs_.gen, shared_.context), needs_.context,
                                  [&](std::int64_t tokens) { return holds(tokens, needs_.users); });
+    if (context) raise(shared_.context, *context);
     keep(Need::context, needs_.context, context, context.value_or(0), needs_.users);
-    const auto users = largest(1, needs_.users, [&](std::int64_t count) { return holds(needs_.context, count); });
+    const auto users = largest(std::max<std::int64_t>(1, shared_.users), needs_.users,
+                               [&](std::int64_t count) { return holds(needs_.context, count); });
+    if (users) raise(shared_.users, *users);
     keep(Need::users, needs_.users, users, needs_.context, users.value_or(1));
   }
 
   const Needs& needs_;
   const Candidates& candidates_;
-  bool relaxing_;
+  Shared& shared_;
   PhaseCache cache_;
 };
 
@@ -222,36 +254,54 @@ void merge(Found& all, Found part) {
   for (Proposal& proposal : part.proposals) all.proposals.push_back(std::move(proposal));
   for (auto& [key, proposal] : part.losers) keep_loser(all, std::move(proposal));
   for (auto& [need, relaxation] : part.relaxations) keep_relaxation(all, std::move(relaxation));
+  for (auto& postponed : part.postponed) all.postponed.push_back(std::move(postponed));
 }
 
-// Machines of one device are asked from the smallest on, until one qualifies: more of it is not needed.
-Found ask_all(const Needs& needs, const Candidates& candidates, bool relaxing, int threads) {
-  const std::size_t devices = candidates.devices().size();
-  const std::size_t tasks = candidates.models().size() * devices;
+// Calls `work(asker, task, found)` for every task, on so many threads; what is found does not depend on them.
+template <class Work>
+Found in_parallel(std::size_t tasks, int threads, const std::function<Asker()>& make_asker, Work work) {
   std::vector<Found> found(tasks);
   std::atomic<std::size_t> next = 0;
   std::exception_ptr error;
   std::mutex mutex;
-  const auto work = [&] {
+  const auto loop = [&] {
     try {
-      Asker asker(needs, candidates, relaxing);
-      for (std::size_t task = next++; task < tasks; task = next++) {
-        const CandidateModel& model = candidates.models()[task / devices];
-        for (const CandidateMachine& machine : candidates.devices()[task % devices])
-          if (asker.ask(model, machine, found[task])) break;
-      }
+      Asker asker = make_asker();
+      for (std::size_t task = next++; task < tasks; task = next++) work(asker, task, found[task]);
     } catch (...) {
       const std::lock_guard lock(mutex);
       error = std::current_exception();
     }
   };
   std::vector<std::thread> others;
-  for (int i = 1; i < threads; ++i) others.emplace_back(work);
-  work();
+  for (int i = 1; i < threads; ++i) others.emplace_back(loop);
+  loop();
   for (std::thread& thread : others) thread.join();
   if (error) std::rethrow_exception(error);
   Found all;
   for (Found& part : found) merge(all, std::move(part));
+  return all;
+}
+
+// Machines of one device are asked from the smallest on, until one qualifies: more of it is not needed. Where none
+// does, what was postponed is asked too: one of them may be the smallest change.
+Found ask_all(const Needs& needs, const Candidates& candidates, int threads) {
+  Shared shared;
+  const auto make_asker = [&] { return Asker(needs, candidates, shared); };
+  const std::size_t devices = candidates.devices().size();
+  Found all = in_parallel(candidates.models().size() * devices, threads, make_asker,
+                          [&](Asker& asker, std::size_t task, Found& found) {
+                            for (const CandidateMachine& machine : candidates.devices()[task % devices])
+                              if (asker.ask(candidates.models()[task / devices], machine, found)) break;
+                          });
+  auto postponed = std::move(all.postponed);
+  if (shared.qualified) {
+    for (auto& [candidate, proposal] : postponed) keep_loser(all, std::move(proposal));
+  } else {
+    merge(all, in_parallel(postponed.size(), threads, make_asker, [&](Asker& asker, std::size_t task, Found& found) {
+            asker.ask(postponed[task].first, std::move(postponed[task].second), found);
+          }));
+  }
   return all;
 }
 
@@ -272,7 +322,8 @@ std::string_view name_of(Need need) {
 }
 
 void check(const Needs& needs) {
-  if (needs.models.empty()) throw UsageError("--model is missing: one model or several to choose from");
+  if (needs.models.empty() && needs.classes.empty())
+    throw UsageError("--model is missing: one model or several to choose from; or a --model-class such as 30b");
   if (needs.prompt + needs.gen > needs.context)
     throw UsageError("--context " + std::to_string(needs.context) + " does not hold --prompt " +
                      std::to_string(needs.prompt) + " and --gen " + std::to_string(needs.gen));
@@ -309,8 +360,7 @@ bool better(const Proposal& a, const Proposal& b, RankBy by) {
 Recommendation recommend(const Needs& needs, RankBy by, const Database& database, int threads) {
   check(needs);
   const Candidates candidates(needs, database);
-  Found found = ask_all(needs, candidates, false, threads);
-  if (found.proposals.empty()) found = ask_all(needs, candidates, true, threads);
+  Found found = ask_all(needs, candidates, threads);
   Recommendation result;
   result.asked = found.asked;
   std::sort(found.proposals.begin(), found.proposals.end(),

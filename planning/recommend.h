@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The inverse question: which devices, quantizations and placements meet what is needed, and what the others lack.
 //
-// Every combination of the models, the devices (of each memory size, alone and several together) and the quantizations
-// is asked as predict() is. A conversation of `context` tokens for each of `users` at once is taken at its end: all but
-// the last prompt and answer stands in the cache.
+// Every combination of the models (named, or all of a class), the devices (of each memory size, alone and several
+// together) and the quantizations is asked as predict() is. A conversation of `context` tokens for each of `users` at
+// once is taken at its end: all but the last prompt and answer stands in the cache.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,9 @@
 namespace silicast {
 
 struct Needs {
-  std::vector<std::string> models;  // at least one
+  std::vector<std::string> models;
+  std::vector<std::string>
+      classes;  // of the catalogue, as planning/model_class.h reads them; one model or class at least
   // Empty: those of the catalogue, but F32, those that are known to lose more than a tenth in perplexity (or more than
   // max_perplexity_ratio), and those of fewer than 4 bits whose loss is not known.
   std::vector<std::string> quants;

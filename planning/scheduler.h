@@ -28,6 +28,7 @@ struct Sequence {
   double last_token = -1;
   std::int32_t preemptions = 0;
   std::int64_t cached = 0;  // tokens found in the cache, of all admissions
+  bool in_flight = false;   // part of a step that runs
 
   [[nodiscard]] std::int64_t known() const { return request.prompt + generated; }
   [[nodiscard]] bool prefilling() const { return computed < known() - 1 || generated == 0; }
@@ -91,6 +92,9 @@ class Scheduler {
 
   // Takes the sequence into the queue; false: it can never be served here (longer than the cache).
   virtual bool add(std::unique_ptr<Sequence> sequence) = 0;
+  // Steps that may run at once, of different sequences: plan() leaves out those in flight. 1, unless devices follow
+  // each other.
+  [[nodiscard]] virtual std::int64_t flights() const { return 1; }
   // Fills the next step; empty when there is nothing to do before `wake_up()`.
   virtual void plan(double now, Step& step) = 0;
   // The step ran `repeats` times; sequences are advanced. Finished ones are moved to `done`.

@@ -139,7 +139,8 @@ MakeScheduler ServingSystem::scheduler() const {
                                   .kv_blocks = std::max<std::int64_t>(1, kv_tokens_ / batching_.block_tokens),
                                   .block_tokens = static_cast<std::int32_t>(batching_.block_tokens),
                                   .prefix_cache = batching_.prefix_cache,
-                                  .window = window};
+                                  .window = window,
+                                  .flights = flights()};
   return [options] { return std::make_unique<ContinuousBatching>(options); };
 }
 
@@ -147,7 +148,7 @@ SimulationResult ServingSystem::simulate(const TrafficModel& traffic, std::uint6
                                          const SimulationOptions& options, const TimeFactors& factors) const {
   StepMeter meter(compiled_, factors);
   SimulationOptions with_overhead = options;
-  with_overhead.request_overhead += compiled_.stack->overheads.request.value();
+  with_overhead.request_overhead += request_overhead();
   return serving::simulate(traffic, seed, scheduler(), meter, with_overhead);
 }
 

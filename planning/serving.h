@@ -2,6 +2,7 @@
 // One question to a serving system: a predicted machine, its software's way of batching, and traffic.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -78,12 +79,19 @@ class ServingSystem {
   [[nodiscard]] std::int64_t token_budget() const { return token_budget_; }
   [[nodiscard]] Batching batching() const { return batching_.kind; }
   [[nodiscard]] std::int64_t max_context() const;
+  // Steps that run at once.
+  [[nodiscard]] std::int64_t flights() const {
+    const bool follows = batching_.kind == Batching::continuous;
+    return follows ? std::max<std::int64_t>(1, static_cast<std::int64_t>(compiled_.evaluator.stages())) : 1;
+  }
   [[nodiscard]] TimeFactors fast() const { return fast_; }
   [[nodiscard]] TimeFactors slow() const { return slow_; }
 
   [[nodiscard]] MakeScheduler scheduler() const;
   [[nodiscard]] SimulationResult simulate(const TrafficModel& traffic, std::uint64_t seed,
                                           const SimulationOptions& options, const TimeFactors& factors) const;
+  // Seconds of each request before its first step.
+  [[nodiscard]] double request_overhead() const { return compiled_.stack->overheads.request.value(); }
   // Requests a second of all replicas.
   [[nodiscard]] double capacity(const TrafficModel& traffic, std::uint64_t seed, const SimulationOptions& options,
                                 const TimeFactors& factors) const;

@@ -18,10 +18,13 @@ constexpr double never = std::numeric_limits<double>::infinity();
 
 class System {
  public:
-  System(Traffic& traffic, const MakeScheduler& make_scheduler, StepSource& source, const SimulationOptions& options)
+  System(Traffic& traffic, const std::vector<ReplicaGroup>& groups, const SimulationOptions& options)
       : traffic_(traffic), options_(options), recorder_(options) {
-    for (std::int64_t i = 0; i < options.replicas; ++i)
-      replicas_.push_back(std::make_unique<Replica>(make_scheduler(), source, recorder_));
+    for (const ReplicaGroup& group : groups)
+      for (std::int64_t i = 0; i < group.count; ++i) {
+        replicas_.push_back(std::make_unique<Replica>(group.make_scheduler(), *group.source, recorder_));
+        capacity_.push_back(group.capacity);
+      }
     leaves_ = [this](const Sequence& sequence, double now) {
       last_ = now;
       traffic_.answered(sequence.request, now);
@@ -39,6 +42,7 @@ class System {
   const SimulationOptions& options_;
   Recorder recorder_;
   std::vector<std::unique_ptr<Replica>> replicas_;
+  std::vector<double> capacity_;  // of each
   Replica::Leaves leaves_;
   std::size_t turn_ = 0;
   std::unordered_map<std::uint64_t, std::size_t> homes_;  // of sessions
@@ -48,8 +52,10 @@ class System {
 Replica& System::replica_for(const Request& request) {
   const auto least_loaded = [&] {
     std::size_t best = 0;
-    for (std::size_t i = 1; i < replicas_.size(); ++i)
-      if (replicas_[i]->outstanding() < replicas_[best]->outstanding()) best = i;
+    double least = never;
+    for (std::size_t i = 0; i < replicas_.size(); ++i)
+      if (const double load = static_cast<double>(replicas_[i]->outstanding() + 1) / capacity_[i]; load < least)
+        best = i, least = load;
     return best;
   };
   if (replicas_.size() == 1) return *replicas_.front();
@@ -117,7 +123,7 @@ void System::book(SimulationResult& r) const {
     r.max_waiting = std::max(r.max_waiting, t.max_waiting);
     r.max_running = std::max(r.max_running, t.max_running);
     r.max_kv = std::max(r.max_kv, t.max_kv);
-    r.kv_total = t.kv_total;
+    r.kv_total = std::max(r.kv_total, t.kv_total);
     in_system += t.waiting_seconds + t.running_seconds;
     sojourn += t.sojourn;
   }
@@ -179,11 +185,17 @@ bool SimulationResult::meets(const Slo& slo) const {
 
 SimulationResult simulate(const TrafficModel& model, std::uint64_t seed, const MakeScheduler& make_scheduler,
                           StepSource& source, const SimulationOptions& options) {
+  if (options.replicas < 1) throw UsageError("--replicas: at least 1 is expected");
+  return simulate(model, seed, {{.count = options.replicas, .make_scheduler = make_scheduler, .source = &source}},
+                  options);
+}
+
+SimulationResult simulate(const TrafficModel& model, std::uint64_t seed, const std::vector<ReplicaGroup>& groups,
+                          const SimulationOptions& options) {
   check(model);
   check(options.slo);
-  if (options.replicas < 1) throw UsageError("--replicas: at least 1 is expected");
   Traffic traffic(model, seed);
-  return System(traffic, make_scheduler, source, options).run();
+  return System(traffic, groups, options).run();
 }
 
 double saturated_rate(const TrafficModel& model, std::uint64_t seed, const MakeScheduler& make_scheduler,

@@ -87,8 +87,20 @@ struct SimulationResult {
 
 using MakeScheduler = std::function<std::unique_ptr<Scheduler>()>;
 
+// So many replicas of one kind.
+struct ReplicaGroup {
+  std::int64_t count = 1;
+  MakeScheduler make_scheduler;
+  StepSource* source = nullptr;  // not owned
+  double capacity = 1;           // of one, in whatever unit: the balancer loads replicas in proportion
+};
+
+// `options.replicas` of one kind.
 SimulationResult simulate(const TrafficModel& traffic, std::uint64_t seed, const MakeScheduler& make_scheduler,
                           StepSource& source, const SimulationOptions& options);
+// Of several kinds behind one balancer; `options.replicas` is not looked at.
+SimulationResult simulate(const TrafficModel& traffic, std::uint64_t seed, const std::vector<ReplicaGroup>& groups,
+                          const SimulationOptions& options);
 
 // Requests a second that the replicas can serve at most: the middle half of the answers when all requests are there
 // from the beginning (`requests` of the traffic's lengths).

@@ -44,6 +44,10 @@ StepUse StepMeter::step(std::span<const StepShape> groups) {
   StepUse use{.seconds = cost.seconds.value()};
   use.watts = limited(cost, use.seconds);
   use.seconds *= prefills ? factors_.prefill : factors_.decode;
+  if (compiled_.evaluator.stages() > 1) {
+    const double share = compiled_.evaluator.slowest_stage(groups).seconds / cost.seconds;
+    use.slowest = std::min(1.0, share) * use.seconds;
+  }
   return use;
 }
 

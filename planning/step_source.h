@@ -10,7 +10,11 @@ namespace silicast::serving {
 
 struct StepUse {
   double seconds = 0;
-  double watts = 0;  // at the plug, while the step runs
+  double watts = 0;    // at the plug, while the step runs
+  double slowest = 0;  // seconds on the slowest of the devices that it passes one after the other; 0: there is one
+
+  // Seconds after which another step can follow.
+  [[nodiscard]] double occupied() const { return slowest > 0 ? slowest : seconds; }
 };
 
 class StepSource {

@@ -254,24 +254,30 @@ Trace read_trace(const std::filesystem::path& file) {
   return read_trace(text, file.string());
 }
 
-std::vector<LengthPair> read_lengths(const std::filesystem::path& file) {
+std::vector<LengthPair> read_lengths(std::istream& text, const std::string& file) {
   std::vector<LengthPair> pairs;
-  std::ifstream text = opened(file);
   const std::string first = first_line(text);
   const Columns columns(first);
   if (!columns.has({"prompt", "output"}) || columns.find("arrival")) {
-    for (const Request& request : read_trace(file).requests) pairs.push_back({request.prompt, request.output});
+    text.clear();
+    text.seekg(0);
+    for (const Request& request : read_trace(text, file).requests) pairs.push_back({request.prompt, request.output});
     return pairs;
   }
-  each_row(text, file.string(), 2, [&](const std::string& line) {
+  each_row(text, file, 2, [&](const std::string& line) {
     const Fields fields = columns.split_row(line);
     const LengthPair pair{tokens("prompt", fields[*columns.find("prompt")]),
                           tokens("output", fields[*columns.find("output")])};
     if (pair.prompt < 1 || pair.output < 1) throw BadRow{"at least 1 token of each is expected"};
     pairs.push_back(pair);
   });
-  if (pairs.empty()) throw InputError(file.string() + ": no lengths in it");
+  if (pairs.empty()) throw InputError(file + ": no lengths in it");
   return pairs;
+}
+
+std::vector<LengthPair> read_lengths(const std::filesystem::path& file) {
+  std::ifstream text = opened(file);
+  return read_lengths(text, file.string());
 }
 
 }  // namespace silicast::serving

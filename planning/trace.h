@@ -31,6 +31,7 @@ Trace read_trace(std::istream& text, const std::string& file);
 Trace read_trace(const std::filesystem::path& file);
 
 // Pairs of prompt and answer lengths: of a trace, or CSV prompt,output.
+std::vector<LengthPair> read_lengths(std::istream& text, const std::string& file);
 std::vector<LengthPair> read_lengths(const std::filesystem::path& file);
 
 }  // namespace silicast::serving

@@ -11,6 +11,7 @@ namespace silicast::serving {
 namespace {
 
 constexpr double never = std::numeric_limits<double>::infinity();
+constexpr std::int64_t most_tokens = 1'000'000'000;
 constexpr std::uint64_t system_prompt = ~0ULL;  // its key; sessions count from 1
 
 enum Stream : std::uint64_t { stream_arrivals, stream_lengths, stream_thinking };
@@ -31,6 +32,8 @@ void check(const TrafficModel& m) {
   if (m.requests < 1) throw UsageError("--requests: at least 1 is expected, got " + std::to_string(m.requests));
   if (m.turns < 1) throw UsageError("--turns: at least 1 is expected, got " + std::to_string(m.turns));
   if (!(m.duration > 0)) throw UsageError("--duration: must be above zero, got " + exact(m.duration));
+  if (m.shared_prompt < 0 || m.shared_prompt > most_tokens)
+    throw UsageError("--shared-prompt: from 0 to 1e9 tokens are expected, got " + std::to_string(m.shared_prompt));
   if (m.max_context < 2) throw UsageError("--max-context: at least 2 is expected");
 }
 

@@ -15,6 +15,7 @@
 #include "base/document.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "report/html.h"
 #include "report/table.h"
 
 extern char** environ;
@@ -83,17 +84,12 @@ std::string in_script(const Json& json) {
   return escaped;
 }
 
-std::string in_html(std::string_view text) {
-  std::string escaped;
-  for (const char c : text) {
-    if (c == '<')
-      escaped += "&lt;";
-    else if (c == '&')
-      escaped += "&amp;";
-    else
-      escaped += c;
-  }
-  return escaped;
+std::string tables_of(const Plot& plot) {
+  std::string text;
+  for (const PlotTable& table : plot.tables)
+    text += std::string("<details") + (table.open ? " open" : "") + "><summary>" + html_text(table.title) +
+            "</summary><div class=\"table\" tabindex=\"0\">" + table.html + "</div></details>\n";
+  return text.empty() ? "" : "<section id=\"tables\"><h2>Tables</h2>\n" + text + "</section>";
 }
 
 void replace_all(std::string& text, std::string_view mark, const std::string& by) {
@@ -107,8 +103,9 @@ std::string page(const Plot& plot, const fs::path& folder) {
     charts.push_back({{"title", chart.title}, {"text", chart.text}, {"spec", Json::parse(chart.spec)}});
   std::string text = library(folder, "page.html");
   // The libraries last, so that nothing within them is taken for a mark.
-  replace_all(text, "@TITLE@", in_html(plot.title));
-  replace_all(text, "@SUMMARY@", in_html(plot.summary));
+  replace_all(text, "@TITLE@", html_text(plot.title));
+  replace_all(text, "@SUMMARY@", html_text(plot.summary));
+  replace_all(text, "@TABLES@", tables_of(plot));
   replace_all(text, "@CHARTS@", in_script(charts));
   replace_all(text, "@THEME@", in_script(Json::parse(library(folder, "theme.json"))));
   for (const auto& [mark, name] : {std::pair("@VEGA@", "vega.min.js"), std::pair("@VEGA_LITE@", "vega-lite.min.js"),

@@ -15,10 +15,18 @@ struct Chart {
   std::string spec;  // Vega-Lite JSON without width: the page's, or the picture's, is taken
 };
 
+// A table below the charts, of pages alone.
+struct PlotTable {
+  std::string title;
+  std::string html;   // table_html()
+  bool open = false;  // shown at once, not when asked for
+};
+
 struct Plot {
   std::string title;
   std::string summary;
   std::vector<Chart> charts;
+  std::vector<PlotTable> tables;
 };
 
 // Throws UsageError unless the name ends in .html, .svg or .png.

@@ -117,7 +117,9 @@ Table relaxations_table(const std::vector<Relaxation>& relaxations) {
 
 // "llama-3.3-70b for 4 users, 8192 tokens each; min-decode 10 tok/s, budget $4000"
 std::string asked_text(const Needs& needs) {
-  std::string text = join(needs.models, " or ") + " for " + std::to_string(needs.users) +
+  std::vector<std::string> models = needs.models;
+  for (const std::string& wanted : needs.classes) models.push_back("any model of class " + wanted);
+  std::string text = join(models, " or ") + " for " + std::to_string(needs.users) +
                      (needs.users == 1 ? " user, " : " users at once, ") + std::to_string(needs.context) +
                      " tokens each";
   std::vector<std::string> limits;
@@ -205,6 +207,7 @@ std::string recommendation_json(const Recommendation& result, const Needs& needs
   const std::vector<Field> fields{
       {"schema", std::string("silicast.recommendation/1")},
       {"needs.models", needs.models},
+      {"needs.model_classes", needs.classes},
       {"needs.context", needs.context},
       {"needs.prompt", needs.prompt},
       {"needs.gen", needs.gen},

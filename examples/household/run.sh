@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# run.sh SILICAST [--update]: recommendation and sweep of this folder, against what stands in it. Texts have to be the
-# same and figures within a tenth, so that a new calibration that moves them by a little does not ask for an update.
+# run.sh SILICAST: recommendation and sweep of this folder, against what stands in it. Texts have to be the same and
+# figures within a tenth, so that a new calibration that moves them by a little does not ask for an update, which
+# SILICAST_UPDATE=1 makes.
 set -euo pipefail
 silicast=$1
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 out=$here
-if [ "${2:-}" != --update ]; then
+if [ -z "${SILICAST_UPDATE:-}" ]; then
   out=$(mktemp -d)
   trap 'rm -rf "$out"' EXIT
 fi

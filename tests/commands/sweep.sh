@@ -27,7 +27,7 @@ sweep --out "$work/two.csv" -j 2
 same "$work/two.csv" "two threads"
 
 # Killed again and again, at other moments each time, until it has finished.
-for moment in 0.05 0.15 0.3 0.6 0.6 0.6; do
+for moment in 0.01 0.02 0.05 0.1 0.15 0.2 0.3 0.4 0.5 0.6; do
   "$silicast" sweep "$work/grid.yaml" --out "$work/killed.csv" -j 1 2>/dev/null & pid=$!
   sleep "$moment"
   kill -9 "$pid" 2>/dev/null || true

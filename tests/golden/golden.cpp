@@ -149,7 +149,7 @@ int check(const std::string& program, const std::filesystem::path& file, bool up
 
 int main(int argc, char** argv) {
   std::vector<std::string> arguments(argv + 1, argv + argc);
-  const bool update = std::erase(arguments, "--update") > 0;
+  const bool update = std::erase(arguments, "--update") > 0 || std::getenv("SILICAST_UPDATE") != nullptr;
   if (arguments.size() < 2) {
     std::cerr << "usage: golden_tests SILICAST FILE... [--update]\n";
     return 2;

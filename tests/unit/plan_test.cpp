@@ -3,10 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 
+#include "planning/capacity_estimate.h"
 #include "planning/fleet_search.h"
+#include "report/plan_report.h"
 #include "tests/unit/expect_error.h"
 
 namespace silicast::serving {
@@ -112,6 +115,30 @@ TEST(FleetSearch, SmallestTakesTheLargest) {
   EXPECT_EQ(combined(c.fleet, options, Aim::smallest).machines_in(0), 1);
 }
 
+// What simulation says of the machines together overrides the arithmetic of single ones, in both directions.
+TEST(FleetSearch, SimulationDropsAndAdds) {
+  Case c(10);
+  c.offer(3, 100);
+  c.offer(1, 20);
+  const auto with = [&](const std::vector<std::size_t>& types, double needed) {
+    return class_plan(c.fleet, 0, c.capacity[0], types, Aim::cheapest, [&](const Counts& counts) {
+      double rate = 0;
+      for (std::size_t i = 0; i < counts.size(); ++i)
+        rate += static_cast<double>(counts[i]) * c.capacity[0][types[i]].rate;
+      return rate * 10 / needed;
+    });
+  };
+  EXPECT_EQ(with({0}, 10)->machines_in(0), 4);
+  EXPECT_EQ(with({0}, 6)->machines_in(0), 2);
+  EXPECT_EQ(with({0}, 13)->machines_in(0), 5);
+  EXPECT_FALSE(with({0}, 100));
+  // Of two types the dearer is spared first.
+  const auto pair = with({0, 1}, 4);
+  EXPECT_EQ(pair->machines[0].count[0] * 3 + pair->machines[1].count[0], 4);
+  c.fleet.site.redundancy = 1;
+  EXPECT_EQ(with({0}, 6)->machines_in(0), 3);  // two are left when one has failed
+}
+
 std::filesystem::path written(const std::string& text) {
   const auto file = std::filesystem::path(testing::TempDir()) / ("fleet-" + std::to_string(getpid()) + ".yaml");
   std::ofstream(file) << text;
@@ -133,16 +160,91 @@ TEST(Plan, MeetsTheObjectivesItWasAskedFor) {
   const Fleet fleet = read_fleet(written(small_fleet), database());
   const Plan plan = make_plan(fleet, database(), 2);
   ASSERT_TRUE(plan.possible());
-  const MachineCapacity& h100 = plan.capacity[0][0];
+  const MachineCapacity& h100 = plan.capacity()[0][0];
   EXPECT_LE(h100.at_rate.percentile_ttft, 2);
   EXPECT_LE(h100.at_rate.percentile_tpot, 0.1);
   EXPECT_LE(h100.rate, h100.saturated);
-  EXPECT_FALSE(plan.capacity[0][1].possible());  // 16 GB of weights in 6 GB
-  EXPECT_FALSE(plan.sensitivity.empty());
+  EXPECT_FALSE(plan.capacity()[0][1].possible());  // 16 GB of weights in 6 GB
   // Threads change nothing.
   const Plan again = make_plan(fleet, database(), 1);
-  EXPECT_EQ(again.capacity[0][0].rate, h100.rate);
+  EXPECT_EQ(again.capacity()[0][0].rate, h100.rate);
   EXPECT_EQ(again.fleets[again.best].total_cost(), plan.fleets[plan.best].total_cost());
+}
+
+ServingQuestion one_at_a_time() {
+  ServingQuestion q;
+  q.query = {.model = "llama-3.1-8b", .quant = "BF16", .device = "h100-sxm", .stack = "vllm"};
+  q.traffic.lengths.prompt = {700, 0};
+  q.traffic.lengths.output = {200, 0};
+  q.batching.max_sequences = 1;
+  return q;
+}
+
+// With one place it is M/M/1 with service as predicted: P(wait > t) = load exp(-(1 - load) t / service).
+TEST(Estimate, OfOnePlaceIsThatOfAQueue) {
+  const ServingSystem system(one_at_a_time(), database());
+  const double service = system.prediction().e2e_latency->value;
+  const Slo slo{.e2e = 3 * service, .percentile = 95};
+  const CapacityEstimate estimate = estimated_capacity(system, one_at_a_time().traffic, slo, {});
+  EXPECT_NEAR(estimate.saturated * service, 1, 1e-3);
+  const double load = estimate.rate * service;
+  EXPECT_NEAR(load * std::exp(-(1 - load) * 2), 0.05, 5e-4);
+  // Slower steps serve fewer; nothing is served in less time than one request takes.
+  EXPECT_LT(estimated_capacity(system, one_at_a_time().traffic, slo, {1.2, 1.2}).rate, estimate.rate);
+  EXPECT_EQ(estimated_capacity(system, one_at_a_time().traffic, {.e2e = service / 2}, {}).rate, 0);
+}
+
+// The search starts near its end: the estimate of these two is off by less than a third, and fewer simulations are
+// asked for than halving from both ends would take (two, and eight to a hundredth of the range).
+TEST(Estimate, IsNearWhatSimulationsFind) {
+  const Fleet fleet = read_fleet(written(small_fleet), database());
+  const MachineCapacity c = machine_capacity(fleet.workloads[0], fleet.machines[0], fleet, {}, database());
+  EXPECT_NEAR(c.estimate, c.rate, c.rate / 3);
+  EXPECT_LT(c.simulations, 10);
+}
+
+TEST(Plan, MixedMachinesAreSimulatedTogether) {
+  const Fleet fleet = read_fleet(written(small_fleet), database());
+  const WorkloadClass& chat = fleet.workloads[0];
+  const MachineCapacity large = machine_capacity(chat, fleet.machines[0], fleet, {}, database());
+  MachineOffer offer = fleet.machines[0];
+  offer.query.device = "l40s";
+  const MachineCapacity small = machine_capacity(chat, offer, fleet, {}, database());
+  ASSERT_TRUE(small.possible()) << small.why_not;
+  ASSERT_LT(small.rate, large.rate);
+  const auto together = [&](std::int64_t larges, std::int64_t smalls) {
+    return capacity_together(chat, {{&large, larges}, {&small, smalls}}, fleet, {});
+  };
+  EXPECT_EQ(together(1, 0), large.rate);
+  EXPECT_EQ(together(0, 0), 0);
+  // Within the 2 % of the search, more machines serve more, and never more than they can compute.
+  EXPECT_GT(together(1, 1), 0.98 * large.rate);
+  EXPECT_GT(together(1, 2), together(1, 1));
+  EXPECT_LE(together(1, 1), 0.95 * (large.saturated + small.saturated));
+}
+
+TEST(Plan, EveryTableIsAskedUnderEveryCondition) {
+  const Fleet fleet = read_fleet(written(small_fleet), database());
+  const Plan plan = make_plan(fleet, database(), 2);
+  ASSERT_EQ(plan.outlooks.size(), 6U);
+  const double planned = plan.capacity()[0][0].rate;
+  for (const Outlook& o : plan.outlooks) {
+    EXPECT_EQ(o.headroom_as_planned.size(), 2U) << o.what;
+    ASSERT_FALSE(o.fleet.classes.empty()) << o.what;
+    EXPECT_EQ(o.fleet.classes[0].cost.size(), 2U) << o.what;
+    // What is planned has less room where a machine serves fewer.
+    if (o.variation.interval >= 0 && o.what != "lengths -20 %")
+      EXPECT_LE(o.capacity[0][0].rate, planned) << o.what;
+    else
+      EXPECT_GE(o.capacity[0][0].rate, planned) << o.what;
+    EXPECT_GE(o.fleet.headroom_in(1), -1e-9) << o.what;  // what is counted anew is enough
+  }
+  const std::string csv = plan_csv(fleet, plan);
+  const std::string markdown = plan_markdown(fleet, plan);
+  for (const Outlook& o : plan.outlooks) {
+    EXPECT_NE(csv.find(o.what), std::string::npos) << o.what;
+    EXPECT_NE(markdown.find(o.what), std::string::npos) << o.what;
+  }
 }
 
 TEST(Plan, LongerOrSlowerServesFewer) {

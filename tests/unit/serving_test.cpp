@@ -96,6 +96,51 @@ TEST(Continuous, PromptsStallNoOneWhenChunked) {
   EXPECT_LT(chunked, 0.1 * whole);
 }
 
+// Two devices with half of the layers each: a step of one token takes 0.1 s, 0.05 s on each of them.
+class TwoStages : public StepSource {
+ public:
+  StepUse step(std::span<const StepShape> groups) override {
+    double tokens = 0;
+    for (const StepShape& group : groups) tokens += group.tokens();
+    return {0.1 * tokens, 100, 0.05 * tokens};
+  }
+  [[nodiscard]] double idle_watts() const override { return 40; }
+};
+
+TEST(Pipeline, StepsFollowEachOtherThroughTheDevices) {
+  TwoStages source;
+  TrafficModel t;
+  t.kind = TrafficKind::replay;
+  const Request request{.arrival = 0, .prompt = 1, .output = 101};
+  t.trace = {request, request};
+  t.trace[1].arrival = 0.02;
+  t.requests = 2;
+  // Alone in the pipeline, a sequence waits 0.1 s for each token; so do two that are half a pipeline apart.
+  const SimulationResult two = simulate(t, 1, continuous({.flights = 2}), source, {});
+  EXPECT_NEAR(two.e2e.max, 0.03 + 101 * 0.1, 1e-9);
+  EXPECT_NEAR(two.itl.mean, 0.1, 1e-3);
+  EXPECT_NEAR(two.seconds, 0.05 + 101 * 0.1, 1e-9);
+  // 202 steps of 0.1 s with 60 W above the 40 W that it always draws.
+  EXPECT_NEAR(two.joules, 202 * 0.1 * 60 + two.seconds * 40, 1e-6);
+  // One step at a time: both sequences in each, which takes twice as long.
+  const SimulationResult one = simulate(t, 1, continuous({.flights = 1}), source, {});
+  EXPECT_NEAR(one.itl.mean, 0.2, 0.01);
+  EXPECT_NEAR(one.joules, 202 * 0.1 * 60 + one.seconds * 40, 1e-6);
+}
+
+TEST(Pipeline, FullPipelinesLoseNothing) {
+  TwoStages source;
+  TrafficModel t = traffic(0.05, 200);
+  t.lengths.prompt = {20, 0.8};
+  t.lengths.output = {30, 0.8};
+  t.max_context = 200;
+  for (const std::int64_t blocks : {0, 25}) {  // with and without preemption; the run checks its laws
+    const SimulationResult result =
+        simulate(t, 1, continuous({.token_budget = 16, .kv_blocks = blocks, .flights = 2}), source, {});
+    EXPECT_EQ(result.completed, 200);
+  }
+}
+
 TEST(PrefixCache, SharedPromptsAreComputedOnce) {
   PerStep source;
   TrafficModel t = traffic(2, 200);
@@ -122,6 +167,52 @@ TEST(PrefixCache, ConversationsFindWhatWasSaid) {
   EXPECT_EQ(simulate(t, 1, slots, source, {}).cached_tokens, 40 * (159 + 319 + 479 + 639.0));
 }
 
+// vLLM's blocks do not end where segments do: a block across the border of system prompt and conversation is shared by
+// the turns of the conversation, though not by other conversations.
+TEST(PrefixCache, BlocksLieAcrossTheBordersOfSegments) {
+  PerStep source;
+  TrafficModel t = traffic(0.2, 40);
+  t.turns = 2;
+  t.shared_prompt = 410;  // 25 blocks and 10 tokens
+  t.lengths.prompt = {100, 0};
+  t.lengths.output = {60, 0};
+  const SimulationResult result = simulate(t, 1, continuous({}), source, {});
+  // First turns, but for the very first, find 25 blocks; second ones the whole blocks of 410 + 100 + 60 - 1 tokens.
+  EXPECT_EQ(result.cached_tokens, 19 * 400 + 20 * 560.0);
+}
+
+TEST(PrefixCache, PromptsShareAsFarAsTheyAreEqual) {
+  PerStep source;
+  TrafficModel t;
+  t.kind = TrafficKind::replay;
+  const auto request = [](double at, std::int32_t prompt, std::vector<PrefixSegment> prefix) {
+    return Request{.arrival = at, .prompt = prompt, .output = 2, .prefix = std::move(prefix)};
+  };
+  t.trace = {request(0, 1000, {{1, 512}, {2, 488}}), request(10, 700, {{1, 300}, {3, 400}}),
+             request(20, 1000, {{1, 512}, {2, 488}}), request(30, 1100, {{1, 512}, {2, 512}, {4, 76}})};
+  t.requests = 4;
+  const SimulationResult result = simulate(t, 1, continuous({}), source, {});
+  // 300 tokens: 18 blocks; the same again: all whole blocks but the last token's, which has to be computed; and 992
+  // tokens of the same beginning.
+  EXPECT_EQ(result.cached_tokens, 288 + 992 + 992);
+}
+
+TEST(PrefixCache, PreemptedSequencesFindWhatIsLeftOfThem) {
+  PerStep source;
+  TrafficModel t = traffic(50, 300);
+  t.lengths.prompt = {200, 0.3};
+  t.lengths.output = {300, 0.3};
+  t.max_context = 1200;
+  const auto run = [&](bool cache) {
+    return simulate(t, 1, continuous({.token_budget = 512, .kv_blocks = 80, .prefix_cache = cache}), source, {});
+  };
+  const SimulationResult with = run(true);
+  EXPECT_GT(with.preemptions, 0);
+  EXPECT_GT(with.cached_tokens, 0);
+  EXPECT_LE(with.cached_tokens, with.discarded_tokens);
+  EXPECT_EQ(run(false).cached_tokens, 0);
+}
+
 TEST(PrefixCache, StickySessionsFindMoreThanScatteredOnes) {
   PerStep source;
   TrafficModel t = traffic(1, 1000);
@@ -146,15 +237,37 @@ TEST(Pool, EvictsWhatWasUsedLongestAgo) {
   EXPECT_EQ(pool.cached(), 8);
   KvPool::Holding newcomer;
   ASSERT_TRUE(pool.grow(newcomer, 64));
-  EXPECT_EQ(pool.cached_tokens(conversation(1)), 32);  // its last blocks went
-  EXPECT_EQ(pool.cached_tokens(conversation(2)), 64);
+  EXPECT_EQ(pool.cached_tokens(conversation(1), {}, 64), 32);  // its last blocks went
+  EXPECT_EQ(pool.cached_tokens(conversation(2), {}, 64), 64);
+  EXPECT_EQ(pool.cached_tokens(conversation(2), {}, 63), 48);
   KvPool::Holding second;
   EXPECT_FALSE(pool.grow(second, 7 * 16));
   EXPECT_EQ(second.blocks(), 0);
-  pool.pin(conversation(2), second);
+  pool.pin(conversation(2), second, 64);
   EXPECT_EQ(pool.used(), 8);
   pool.release(conversation(2), second, 0);
   pool.release({}, newcomer, 0);
+  EXPECT_EQ(pool.used(), 0);
+}
+
+TEST(Pool, PinsWhatIsUsedAndNoMore) {
+  KvPool pool(20, 16, true);
+  const Request all{.prompt = 160, .prefix = {{7, 160}}};
+  const Request half{.prompt = 100, .prefix = {{7, 80}}};
+  KvPool::Holding first;
+  ASSERT_TRUE(pool.grow(first, 160));
+  pool.publish(all, first, 160);
+  EXPECT_EQ(first.own, 0);
+  pool.release(all, first, 160);
+  EXPECT_EQ(pool.cached(), 10);
+  KvPool::Holding second;
+  pool.pin(half, second, pool.cached_tokens(half, second, 99));
+  EXPECT_EQ(pool.used(), 5);  // the other five can be had
+  ASSERT_TRUE(pool.grow(second, 15 * 16));
+  EXPECT_EQ(pool.cached_tokens(all, {}, 160), 160);
+  ASSERT_TRUE(pool.grow(second, 18 * 16));
+  EXPECT_EQ(pool.cached_tokens(all, {}, 160), 112);
+  pool.release(half, second, 18 * 16);
   EXPECT_EQ(pool.used(), 0);
 }
 
