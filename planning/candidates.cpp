@@ -24,12 +24,17 @@ Bytes bytes_but_embedding(const Workload& workload) {
   return bytes;
 }
 
-// What is not quantized loses nothing.
-std::optional<Quality> quality_with_plain(const QuantScheme& scheme, const Architecture& architecture,
-                                          const TypeTable& types) {
-  const TensorType& type = types[scheme.default_type];
-  if (type.block == 1 && type.bytes >= 2) return Quality{.source = "unquantized"};
-  return quality_of(scheme, architecture);
+// What is not quantized loses nothing: every weight in 16 bits or more, but those that the model comes with in fewer.
+std::optional<Quality> quality_with_plain(const QuantizedModel& model, const TypeTable& types) {
+  const Workload& workload = *model.workload;
+  const auto plain = [&](std::size_t i) {
+    const TensorType& type = types[workload.types[i]];
+    return type.block == 1 && type.bytes >= 2;
+  };
+  bool all = true;
+  for (std::size_t i = 0; i < workload.tensors.size() && all; ++i) all = plain(i);
+  if (all) return Quality{.source = "unquantized"};
+  return quality_of(*model.scheme, workload.architecture);
 }
 
 }  // namespace
@@ -68,7 +73,7 @@ void Candidates::add_model(const std::string& name, const Needs& needs, bool mus
   for (const std::string& quant : names) {
     try {
       const QuantizedModel made = quantized(source, quant, database_);
-      const auto quality = quality_with_plain(*made.scheme, source.shapes(), *database_.types());
+      const auto quality = quality_with_plain(made, *database_.types());
       constexpr double few_bits = 4;
       const bool lossy = quality ? quality->perplexity_ratio > most_ratio
                                  : (*database_.types())[made.scheme->default_type].bits_per_weight() < few_bits;
@@ -105,6 +110,7 @@ void Candidates::add_device(const std::string& name, const std::vector<int>& cou
       machines.push_back({.name = plain + count_text,
                           .memory = memory,
                           .devices = devices,
+                          .device = device->id,
                           .label = device->id + count_text,
                           .price = price ? std::optional(price->usd) : std::nullopt,
                           .price_from = !discrete && price && memory > smallest && price_of_smallest &&

@@ -30,7 +30,8 @@ struct CandidateMachine {
   std::string name;  // as --device takes it: "rtx-4090x2"
   Bytes memory;      // of each device
   int devices = 1;
-  std::string label;  // its id instead of the file's name
+  std::string device;  // its id
+  std::string label;   // the id with the number of devices
   std::optional<double> price;
   bool price_from = false;  // that of a smaller memory: this one costs more
   bool is_apple = false;

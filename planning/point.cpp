@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "model/feasibility.h"
 #include "model/footprint.h"
+#include "model/model_source.h"
 #include "model/quality.h"
 
 namespace silicast {
@@ -197,17 +198,14 @@ class PointEvaluator::Bound {
 PointEvaluator::PointEvaluator(Query query, const Database& database, PhaseCache& cache)
     : query_(std::move(query)), database_(database), cache_(cache) {
   if (is_mixed()) return;
-  // Shapes that every model's context holds; encoders generate nothing.
-  for (const std::int64_t gen : {1, 0}) {
-    set_shape(query_, {.prompt = 1, .gen = gen, .depth = 0, .concurrency = 1});
-    try {
-      bound_ = std::make_unique<Bound>(query_, database_, cache_);
-      bound_shape_ = shape_of(query_);
-      refusal_.clear();
-      return;
-    } catch (const Error& error) {
-      if (refusal_.empty()) refusal_ = error.what();
-    }
+  try {
+    // A shape that every model's context holds; encoders generate nothing.
+    const bool generates = !read_model_source(query_.model, database_).shapes().encoder;
+    set_shape(query_, {.prompt = 1, .gen = generates ? 1 : 0, .depth = 0, .concurrency = 1});
+    bound_ = std::make_unique<Bound>(query_, database_, cache_);
+    bound_shape_ = shape_of(query_);
+  } catch (const Error& error) {
+    refusal_ = error.what();
   }
 }
 

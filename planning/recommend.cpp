@@ -179,11 +179,22 @@ class Asker {
  private:
   bool ask(const CandidateModel& model, const CandidateMachine& machine, const CandidateQuant& quant, Proposal proposal,
            bool offloaded, Found& found) {
+    Known& known = known_[{&model, &quant, machine.device}];
+    if (!known.refusal.empty()) {
+      proposal.missed.push_back({Need::memory, unknown, unknown, known.refusal});
+      keep_loser(found, std::move(proposal));
+      return false;
+    }
+    // It ran in less memory, as fast as it does here, and for no more money.
+    const auto enough = known.enough.find(machine.devices);
+    if (!offloaded && enough != known.enough.end() && enough->second < machine.memory) return false;
     PointEvaluator evaluator(candidates_.query(model, machine, quant, offloaded), candidates_.database(), cache_);
     const Point& point = evaluator(shape_of(needs_, needs_.context, needs_.users));
     if (!point.feasible && !offloaded && machine.offloads && quant.offloads && evaluator.compiled() != nullptr &&
         evaluator.compiled()->stack->offload)
       return ask(model, machine, quant, std::move(proposal), true, found);
+    if (evaluator.compiled() == nullptr) known.refusal = point.reason;
+    if (point.feasible && !offloaded) known.enough.emplace(machine.devices, machine.memory);
     const std::size_t before = proposal.missed.size();
     fill(proposal, quant, evaluator, point);
     const auto missed = missed_by(needs_, point, needs_.users);
@@ -245,6 +256,12 @@ class Asker {
 
   const Needs& needs_;
   const Candidates& candidates_;
+  // Of a model in a quantization on a device: why it never runs, or in how much memory so many devices hold it.
+  struct Known {
+    std::string refusal;
+    std::map<int, Bytes> enough;
+  };
+  std::map<std::tuple<const CandidateModel*, const CandidateQuant*, std::string>, Known> known_;
   Shared& shared_;
   PhaseCache cache_;
 };
