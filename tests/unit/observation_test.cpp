@@ -260,17 +260,24 @@ TEST_F(Mapping, NotesNameTheBuild) {
   o.device = "AMD Ryzen AI Max+ 395";
   o.backend = "llama.cpp-rocm";
   o.source_date = "2025-08";
-  EXPECT_EQ(query_of(o).stack, "llama.cpp-rocm-2025") << "rocBLAS is the default";
+  EXPECT_EQ(query_of(o).stack, "llama.cpp-rocm-2025-08") << "rocBLAS is the default";
   o.notes = "hipBLASLt=1; ub=512";
-  EXPECT_EQ(query_of(o).stack, "llama.cpp-rocm-2025-hipblaslt");
+  EXPECT_EQ(query_of(o).stack, "llama.cpp-rocm-2025-08-hipblaslt");
   o.notes = "build variant=llama.cpp-rocwmma; ub=512";
-  EXPECT_EQ(query_of(o).stack, "llama.cpp-rocm-2025-rocwmma");
+  EXPECT_EQ(query_of(o).stack, "llama.cpp-rocm-2025-08-rocwmma");
   o.notes = "build variant=llama.cpp-rocwmma; hipBLASLt=1; ub=512";
-  EXPECT_EQ(query_of(o).stack, "llama.cpp-rocm-2025-rocwmma-hipblaslt");
+  EXPECT_EQ(query_of(o).stack, "llama.cpp-rocm-2025-08-rocwmma-hipblaslt");
+  o.source_date = "2025-07";
+  EXPECT_EQ(query_of(o).stack, "llama.cpp-rocm-2025-hipblaslt") << "attention by rocWMMA did not run on RDNA3.5 yet";
   o.source_date = "2026-02";
   EXPECT_EQ(query_of(o).stack, "llama.cpp-rocm") << "that generation has no such build";
   o.notes = "hipBLASLt off";
   EXPECT_EQ(query_of(o).stack, "llama.cpp-rocm-rocblas");
+  o.backend = "llama.cpp-vulkan";
+  o.notes = "env=vulkan_amdvlk";
+  EXPECT_EQ(query_of(o).stack, "llama.cpp-vulkan-amdvlk");
+  o.notes = "env=vulkan_radv";
+  EXPECT_EQ(query_of(o).stack, "llama.cpp-vulkan");
 }
 
 }  // namespace
