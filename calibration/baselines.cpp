@@ -52,12 +52,18 @@ std::optional<double> bandwidth_over_size(Metric metric, const Compiled& c) {
   const double prefill_rate = matrix_peak(c.machine.device.processor).value() / flops;
   const double first = static_cast<double>(c.query.prompt) * sequences / prefill_rate;
   const double per_token = sequences / decode_rate;
+  const double decoding = static_cast<double>(c.query.gen - 1) * per_token;
+  const double tokens = static_cast<double>(c.query.prompt + c.query.gen) * sequences;
+  const double watts = c.device->power.tdp.value_or(Watts(0)).value() * c.machine.devices;
   switch (metric) {
     case Metric::prefill_rate: return prefill_rate;
     case Metric::decode_rate: return decode_rate;
     case Metric::ttft: return first;
     case Metric::tpot: return per_token;
-    case Metric::e2e_latency: return first + static_cast<double>(c.query.gen - 1) * per_token;
+    case Metric::e2e_latency: return first + decoding;
+    case Metric::total_rate: return tokens / (first + decoding);
+    case Metric::power: return watts > 0 ? std::optional(watts) : std::nullopt;
+    case Metric::energy: return watts > 0 ? std::optional(watts / decode_rate) : std::nullopt;
     case Metric::memory: return size / (1_GiB).value();
     case Metric::file_size:
     case Metric::out_of_memory: break;

@@ -2,7 +2,8 @@
 // The naive predictors that the model has to beat, on the same rows:
 //   bandwidth_over_size    decode: peak memory bandwidth over the bytes of the weights, for each sequence of a batch;
 //                          prefill: peak dense 16-bit matrix FLOPS over 2 x active parameters; times follow from both;
-//                          memory: the bytes of the weights;
+//                          memory: the bytes of the weights; power: the limit of the board, and energy that over
+//                          the decode rate;
 //   constant_efficiency    that, times one factor: the median of measured over it, of the rows of the metric;
 //   per_quant_efficiency   that, with a factor of each quantization scheme.
 // The factors are fitted on the measurements themselves, which flatters them; but never on the row's own device.

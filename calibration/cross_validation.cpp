@@ -116,7 +116,7 @@ HeldOut HeldOutPredictor::operator()(const FitRow& row, std::size_t fold) {
   held.predicted = row.tokens / cost.seconds.value();
   held.bound = cost.bottleneck();
   held.level = profile.level(row.scope);
-  held.parameter_sd = known.spread.log_sd(row.corrected(known.corrections), row.step_seconds * known.corrections.step);
+  held.parameter_sd = known.spread.log_sd(row.corrected(known.corrections), row.overheads(known.corrections));
   return held;
 }
 

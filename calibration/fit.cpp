@@ -158,6 +158,8 @@ void solve(ceres::Problem& problem) {
 
 void count(Profile& profile, const FitRow& row) {
   ++(row.metric == Metric::prefill_rate ? profile.prefill_rows : profile.decode_rows);
+  if (row.batch > 1 && row.metric != Metric::prefill_rate) ++profile.batched_rows;
+  if (row.devices > 1) ++profile.divided_rows;
   ++profile.measurements[row.scope.device][row.scope.stack];
   ++profile.architectures[row.scope.architecture];
 }
@@ -167,21 +169,24 @@ void count(Profile& profile, const FitRow& row) {
 std::map<std::string, double, std::less<>> prior_spread(std::string_view family) {
   // Wide where the nominal figure is an estimate, narrow where it is a measured or stated one; devices of an
   // architecture share their kernels and differ by clocks and bins.
-  std::map<std::string, double, std::less<>> spread{
-      {"bandwidth/stack", 0.1},   {"bandwidth/architecture", 0.1},
-      {"bandwidth/device", 0.06},  // streams are published for most
-      {"matrix/stack", 0.4},      {"matrix/architecture", 0.3},
-      {"matrix/device", 0.12},  // shares of a kernel are estimates
-      {"launch/stack", 0.4},      {"launch/architecture", 0.3},
-      {"launch/device", 0.25},  // hosts and drivers differ
-      {"unpack/stack", 0.1},      {"unpack/architecture", 0.02},
-      {"unpack/device", 0.01},  // counted in sources: the same everywhere
-      {"unpack/type", 0.2},       {"matrix/type", 0.15},
-      {"kernel/name", 0.35},    // attention: estimates
-      {"kernel/vector", 0.08},  // see prior_of
-      {"matrix/generation", 0.2}, {"launch/generation", 0.2},
-      {"step/stack", 0.5},
-  };
+  std::map<std::string, double, std::less<>>
+      spread{
+          {"bandwidth/stack", 0.1},   {"bandwidth/architecture", 0.1},
+          {"bandwidth/device", 0.06},  // streams are published for most
+          {"matrix/stack", 0.4},      {"matrix/architecture", 0.3},
+          {"matrix/device", 0.12},  // shares of a kernel are estimates
+          {"launch/stack", 0.4},      {"launch/architecture", 0.3},
+          {"launch/device", 0.25},  // hosts and drivers differ
+          {"unpack/stack", 0.1},      {"unpack/architecture", 0.02},
+          {"unpack/device", 0.01},  // counted in sources: the same everywhere
+          {"unpack/type", 0.2},       {"matrix/type", 0.15},
+          {"kernel/name", 0.35},    // attention: estimates
+          {"kernel/vector", 0.08},  // see prior_of
+          {"matrix/generation", 0.2}, {"launch/generation", 0.2},
+          {"step/stack", 0.5},        {"sequence/stack", 0.5},
+          {"step/generation", 0.5},   {"sequence/generation", 0.5},
+          {"link/stack", 0.5},
+      };
   // Kernels of CPUs are written apart for each instruction set, with other instructions than were counted. Machines
   // with one processor differ in modules, channels, NUMA settings and power limits, which sources seldom state.
   if (family.ends_with("-cpu")) {

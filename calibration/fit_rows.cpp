@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "calibration/baselines.h"
 #include "calibration/question.h"
+#include "model/machine.h"
 
 namespace silicast {
 
@@ -48,8 +49,10 @@ std::string source_of(const std::string& url) {
 }
 
 std::string shape_of(const Query& q, Metric metric) {
-  std::string text = metric == Metric::prefill_rate ? "pp" + std::to_string(q.prompt) : "tg" + std::to_string(q.gen);
-  return q.depth > 0 ? text + " @ d" + std::to_string(q.depth) : text;
+  std::string text = q.prompt > 0 ? "pp" + std::to_string(q.prompt) : "";
+  if (metric != Metric::prefill_rate) text += (text.empty() ? "tg" : "+tg") + std::to_string(q.gen);
+  if (q.depth > 0) text += " @ d" + std::to_string(q.depth);
+  return q.concurrency > 1 ? text + " x" + std::to_string(q.concurrency) : text;
 }
 
 std::string class_of(const Architecture& architecture) {
@@ -58,6 +61,12 @@ std::string class_of(const Architecture& architecture) {
            !std::holds_alternative<LatentAttention>(layer.mixer);
   });
   return std::string(recurrent ? "hybrid, " : "") + (architecture.has_experts() ? "mixture of experts" : "dense");
+}
+
+// A total is one of whole requests.
+Measured how_of(const Question& question) {
+  return question.metric == Metric::total_rate && question.measured == Measured::apart ? Measured::whole_batch
+                                                                                       : question.measured;
 }
 
 FitRow row_of(const Observation& observation, const Question& question, const Compiled& c) {
@@ -70,15 +79,23 @@ FitRow row_of(const Observation& observation, const Question& question, const Co
              .scope = c.scope,
              .metric = question.metric,
              .measured = observation.value,
-             .tokens = prefill ? static_cast<double>(c.query.prompt) : 1,
+             .batch = static_cast<double>(c.query.concurrency),
+             .devices = c.machine.devices,
              .shape = shape_of(c.query, question.metric),
              .model_class = class_of(c.workload->architecture),
              .depth = static_cast<double>(c.query.depth)};
-  const StepEvaluator& evaluator = *c.evaluator.single();
-  const auto steps = prefill ? prefill_steps(c.query, c.machine.device.ubatch, most_prefill_steps)
-                             : decode_steps(c.query, most_decode_steps);
-  for (const RepeatedStep& step : steps) {
+  const StepEvaluator& evaluator = *c.evaluator.each();
+  const MeasuredSteps measured =
+      prefill
+          ? MeasuredSteps{.steps = prefill_steps(c.query, c.machine.device.ubatch, most_prefill_steps),
+                          .prompts = static_cast<double>(c.query.prompt) * row.batch}
+          : measured_steps(c.query, how_of(question), c.machine.device.ubatch, most_prefill_steps, most_decode_steps);
+  row.tokens = question.metric == Metric::decode_rate ? measured.tokens : measured.tokens + measured.prompts;
+  for (const RepeatedStep& step : measured.steps) {
     row.step_seconds += step.times * evaluator.step_overhead().value();
+    const BatchTotals totals = totals_of(step.batch);
+    row.link_seconds += step.times * c.evaluator.reduce_seconds(totals.tokens).value();
+    row.sequence_seconds += step.times * totals.outputs * evaluator.sequence_overhead().value();
     for (OpWork work : evaluator.work(step.batch)) {
       work.layers *= step.times;
       row.work.push_back(work);
@@ -99,6 +116,11 @@ bool is_helped_by_a_gpu(const Observation& row, std::string_view notes) {
   std::string_view number = notes.substr(at + sign.size());
   number = number.substr(0, number.find_first_not_of("0123456789"));
   return parse_integer(number).value_or(1) > 1;
+}
+
+bool fits(const Compiled& c) {
+  const auto pools = memory_pools(c.layers, c.workload->architecture, *c.device, *c.stack, memory_request(c));
+  return std::all_of(pools.begin(), pools.end(), holds);
 }
 
 struct Candidate {
@@ -139,12 +161,13 @@ std::set<std::size_t> conflicting(const std::vector<Observation>& observations) 
 // The question, or why the row is not for a fit.
 std::variant<Question, std::string> question_of(const Observation& observation, const QueryMapper& mapper) {
   const auto metric = metric_of_name(observation.metric);
-  if (metric != Metric::prefill_rate && metric != Metric::decode_rate) return std::string("not a rate");
+  if (metric != Metric::prefill_rate && metric != Metric::decode_rate && metric != Metric::total_rate)
+    return std::string("not a rate");
   if (const auto reason = not_for_fitting(observation)) return *reason;
   QuestionOrReason result = mapper(observation);
   if (auto* reason = std::get_if<Unpredicted>(&result)) return reason->reason;
   Question question = std::get<Question>(std::move(result));
-  if (question.query.concurrency != 1) return std::string("several sequences");
+  if (question.replicas > 1) return std::string("several devices");
   if (question.query.offload.wants_host() && question.query.offload.cpu_moe_layers > 0)
     return std::string("experts on the host");
   question.query.calibrated = false;
@@ -160,10 +183,14 @@ void answer(const std::vector<Candidate>& batch, const std::vector<Observation>&
       c.query.prompt = question.query.prompt;
       c.query.gen = question.query.gen;
       c.query.depth = question.query.depth;
+      c.query.concurrency = question.query.concurrency;
+      c.layers = layer_memory(*c.workload, memory_request(c).cache, c.stack->allocation);
       if (const auto reason = impossible(question, c))
         outcome.reason = reason->reason;
-      else if (c.evaluator.single() == nullptr || c.placement.uses_host())
+      else if (c.evaluator.each() == nullptr || c.placement.uses_host())
         outcome.reason = "not all on one device";
+      else if (question.query.concurrency > 1 && !fits(c))
+        outcome.reason = "sequences wait for memory";
       else
         outcome.row = row_of(observations[index], question, c);
     }
@@ -181,11 +208,20 @@ std::vector<OpWork> FitRow::corrected(const Corrections& corrections) const {
   return result;
 }
 
+StepOverheads FitRow::overheads(const Corrections& corrections) const {
+  return {.step = step_seconds * corrections.step,
+          .sequence = sequence_seconds * corrections.sequence,
+          .link = link_seconds * corrections.link};
+}
+
 StepCost FitRow::cost(const Corrections& corrections) const {
   StepCost sum;
   for (const OpWork& op : corrected(corrections)) StepEvaluator::add(sum, op);
-  const double step = step_seconds * corrections.step;
-  sum.seconds += Seconds(step);
+  const StepOverheads beside = overheads(corrections);
+  const double step = beside.step + beside.sequence;
+  sum.seconds += Seconds(step + beside.link);
+  sum.busy[static_cast<std::size_t>(Resource::link)] += beside.link;
+  sum.bound[static_cast<std::size_t>(Resource::link)] += beside.link;
   sum.busy[static_cast<std::size_t>(Resource::launch)] += step;
   sum.bound[static_cast<std::size_t>(Resource::launch)] += step;
   return sum;

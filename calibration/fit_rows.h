@@ -11,6 +11,7 @@
 #include "calibration/observation.h"
 #include "calibration/query_of.h"
 #include "model/database.h"
+#include "model/parameter_spread.h"
 #include "model/profile.h"
 
 namespace silicast {
@@ -22,12 +23,16 @@ struct FitRow {
   std::string quant;
   std::string family;  // of stacks
   Scope scope;
-  Metric metric{};           // prefill_rate or decode_rate
-  double measured = 0;       // tokens per second
-  double tokens = 0;         // that `work` processes
-  std::vector<OpWork> work;  // `layers` counts the steps as well; names belong to the database
-  double step_seconds = 0;   // of all steps, beside their work
-  double ideal = 0;          // bandwidth over size, or peak over operations (baselines.h)
+  Metric metric{};              // prefill_rate or decode_rate
+  double measured = 0;          // tokens per second
+  double tokens = 0;            // that `work` processes
+  std::vector<OpWork> work;     // `layers` counts the steps as well; names belong to the database
+  double step_seconds = 0;      // of all steps, beside their work
+  double sequence_seconds = 0;  // likewise, for each sequence of a step
+  double link_seconds = 0;      // all-reduces between devices
+  double batch = 1;             // sequences
+  int devices = 1;
+  double ideal = 0;  // bandwidth over size, or peak over operations (baselines.h)
   double weight = 1;
   std::string shape;        // "pp512", "tg128 @ d4096"
   std::string model_class;  // dense, mixture of experts; hybrid where some layers have no attention
@@ -35,6 +40,8 @@ struct FitRow {
 
   // The operations with other parameters than the nominal ones.
   [[nodiscard]] std::vector<OpWork> corrected(const Corrections& corrections) const;
+  // Beside the work.
+  [[nodiscard]] StepOverheads overheads(const Corrections& corrections) const;
   [[nodiscard]] StepCost cost(const Corrections& corrections) const;
 };
 

@@ -143,6 +143,15 @@ std::optional<Doubt> too_fast(const Question& question, double value, const Limi
       if (value < least) return doubt("faster than memory and arithmetic allow", least, "s");
       break;
     }
+    case Metric::total_rate:  // its answers alone are bound by the memory
+      if (limits.step_seconds > 0 && q.gen > 1) {
+        const auto all = static_cast<double>(q.prompt + q.gen);
+        const double most = sequences * all / (static_cast<double>(q.gen - 1) * limits.step_seconds);
+        if (value > most) return doubt("decodes faster than the memory can be read", most, "tokens/s");
+      }
+      break;
+    case Metric::power:
+    case Metric::energy:
     case Metric::memory:
     case Metric::file_size:
     case Metric::out_of_memory: break;
@@ -163,6 +172,9 @@ std::optional<double> predicted(const Question& question, const Prediction& p) {
     case Metric::decode_rate: return p.decode ? std::optional(p.decode->tokens_per_second.value) : std::nullopt;
     case Metric::memory: return p.total_bytes().value() / gib;
     case Metric::file_size: return p.file_bytes.value() / gib;
+    case Metric::total_rate:
+    case Metric::power:
+    case Metric::energy:
     case Metric::out_of_memory: break;
   }
   return std::nullopt;

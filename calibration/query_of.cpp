@@ -6,21 +6,26 @@
 #include <cmath>
 #include <filesystem>
 #include <tuple>
+#include <utility>
 
 #include "base/text.h"
+#include "model/feasibility.h"
 
 namespace silicast {
 
 namespace {
 
-constexpr std::array<std::pair<Metric, std::string_view>, 8> metric_names{{{Metric::prefill_rate, "pp_tps"},
-                                                                           {Metric::decode_rate, "tg_tps"},
-                                                                           {Metric::ttft, "ttft_s"},
-                                                                           {Metric::tpot, "tpot_s"},
-                                                                           {Metric::e2e_latency, "e2e_s"},
-                                                                           {Metric::memory, "mem_gib"},
-                                                                           {Metric::file_size, "size_gib"},
-                                                                           {Metric::out_of_memory, "oom"}}};
+constexpr std::array<std::pair<Metric, std::string_view>, 11> metric_names{{{Metric::prefill_rate, "pp_tps"},
+                                                                            {Metric::decode_rate, "tg_tps"},
+                                                                            {Metric::total_rate, "total_tps"},
+                                                                            {Metric::ttft, "ttft_s"},
+                                                                            {Metric::tpot, "tpot_s"},
+                                                                            {Metric::e2e_latency, "e2e_s"},
+                                                                            {Metric::power, "power_w"},
+                                                                            {Metric::energy, "energy_j_per_tok"},
+                                                                            {Metric::memory, "mem_gib"},
+                                                                            {Metric::file_size, "size_gib"},
+                                                                            {Metric::out_of_memory, "oom"}}};
 
 constexpr std::int64_t usual_generation = 128;
 
@@ -83,7 +88,33 @@ bool is_in_parts(std::string_view notes) {
 
 // Servers under a stream of requests: how many ran at once is not said.
 bool is_open_load(const Observation& row, std::string_view notes) {
-  return !row.batch && contains_any(notes, {"max-load", "max load", "request rate", "request_rate", "qps"});
+  return !row.batch && contains_any(notes, {"max-load", "max load", "request rate", "request_rate", "qps", "mixed"});
+}
+
+// "TP=2 PP=1 inst=2": devices that divide every layer, that divide the layers, and servers of such a kind.
+struct Layout {
+  std::int64_t tensor = 1, pipeline = 1, instances = 1;
+};
+
+std::optional<Layout> noted_layout(std::string_view notes) {
+  const auto tensor = noted_number(notes, "tp");
+  const auto pipeline = noted_number(notes, "pp");
+  if (!tensor && !pipeline) return std::nullopt;
+  return Layout{tensor.value_or(1), pipeline.value_or(1), noted_number(notes, "inst").value_or(1)};
+}
+
+// "power limit 220 W/GPU", "configured power cap 165 W"
+std::optional<Watts> noted_power_limit(std::string_view notes) {
+  for (const std::string_view key : {"power limit ", "power cap "}) {
+    const auto at = notes.find(key);
+    if (at == std::string_view::npos) continue;
+    const std::string_view rest = notes.substr(at + key.size());
+    const auto end = rest.find_first_not_of("0123456789");
+    if (end == std::string_view::npos || !trim(rest.substr(end)).starts_with('w')) continue;
+    if (const auto watts = parse_integer(rest.substr(0, end)); watts && *watts > 0)
+      return Watts(static_cast<double>(*watts));
+  }
+  return std::nullopt;
 }
 
 // And its forks.
@@ -128,18 +159,21 @@ std::optional<Unpredicted> fill_cache_types(const Observation& row, Query& query
   return std::nullopt;
 }
 
-std::optional<Unpredicted> fill_batch(const Observation& row, Query& query) {
+std::optional<Unpredicted> fill_batch(const Observation& row, Question& question) {
+  Query& query = question.query;
   const double batch = row.batch.value_or(1);
   // LLAMA_MAX_SEQ in llama.cpp: a larger figure is the -b option of whoever filled in the row.
   constexpr double most_llama_cpp_sequences = 256;
   if (is_llama_cpp(query.stack) && batch > most_llama_cpp_sequences)
     return Unpredicted{"batch is not a number of sequences", exact(batch)};
-  query.concurrency = std::max<std::int64_t>(1, std::llround(batch));
+  query.concurrency = std::max<std::int64_t>(1, std::llround(batch / static_cast<double>(question.replicas)));
+  if (query.concurrency > 1) question.measured = measured_how(row);
   return std::nullopt;
 }
 
 // Prompt, generated tokens and depth.
-std::optional<Unpredicted> fill_shape(const Observation& row, Metric metric, Query& query) {
+std::optional<Unpredicted> fill_shape(const Observation& row, Metric metric, Question& question) {
+  Query& query = question.query;
   const std::int64_t gen = row.gen.value_or(usual_generation);
   query.depth = row.depth.value_or(0);
   switch (metric) {
@@ -156,6 +190,15 @@ std::optional<Unpredicted> fill_shape(const Observation& row, Metric metric, Que
       break;
     case Metric::decode_rate:
       query.prompt = 0;
+      query.gen = gen;
+      // The reading of prompts is part of the figure.
+      if (question.measured != Measured::apart) query.prompt = std::exchange(query.depth, 0) + row.prompt.value_or(0);
+      break;
+    case Metric::total_rate:
+    case Metric::power:
+    case Metric::energy:
+      if (metric == Metric::total_rate && row.prompt.value_or(0) < 1) return Unpredicted{"prompt_len is missing", ""};
+      query.prompt = row.prompt.value_or(0);
       query.gen = gen;
       break;
     case Metric::tpot:
@@ -302,8 +345,16 @@ std::optional<std::string> QueryMapper::stack_of(const Observation& row, const Q
     best = generation.stack->id;
     best_rank = rank;
   }
-  if (best) best = build_variant(*best, lower(row.notes));
+  if (best) best = defaults_of(build_variant(*best, lower(row.notes)), query);
   return best;
+}
+
+// vLLM's defaults depend on the device's memory (data/stacks/vllm.yaml).
+std::string QueryMapper::defaults_of(const std::string& stack, const Query& query) const {
+  constexpr Bytes large = 70_GiB;
+  if (memory_capacity(*database_->device(query.device), query) < large) return stack;
+  const auto at = stacks_.find(canonical_name(stack) + "-datacenter");
+  return at == stacks_.end() ? stack : at->second;
 }
 
 std::optional<Unpredicted> QueryMapper::fill_names(const Observation& row, Query& query) const {
@@ -387,15 +438,28 @@ std::optional<Unpredicted> QueryMapper::fill_offload(const Observation& row, con
 
 // Several devices of a kind: llama.cpp divides by layers unless the notes say rows, servers divide every layer.
 std::optional<Unpredicted> QueryMapper::fill_devices(const Observation& row, const std::string& notes,
-                                                     Query& query) const {
+                                                     Question& question) const {
   if (row.device_count == 1) return std::nullopt;
+  Query& query = question.query;
   const Stack& stack = *database_->stack(query.stack);
-  const bool pipelined = is_llama_cpp(query.stack)
-                             ? !contains_any(notes, {"row split", "-sm row", "sm=row", "split=row"})
-                             : contains_any(notes, {"pp=", "pipeline"});
+  std::int64_t devices = row.device_count;
+  bool pipelined = is_llama_cpp(query.stack) ? !contains_any(notes, {"row split", "-sm row", "sm=row", "split=row"})
+                                             : contains(notes, "pipeline");
+  // llama.cpp's sources call any division TP.
+  if (const auto layout = noted_layout(notes); layout && !is_llama_cpp(query.stack)) {
+    devices = layout->tensor * layout->pipeline;
+    if (devices * layout->instances > row.device_count)
+      return Unpredicted{"several devices", "more of them in the notes than in device_count"};
+    if (layout->tensor > 1 && layout->pipeline > 1)
+      return Unpredicted{"several devices", "divided by layers and within them"};
+    pipelined = layout->pipeline > 1;
+    question.replicas = layout->instances;
+  }
+  if (contains_any(notes, {"no nvlink", "pcie x", "pcie ("})) query.interconnect = "pcie";
+  if (devices == 1) return std::nullopt;
   if (!pipelined && !stack.tensor_split) return Unpredicted{"several devices", "divided by rows"};
   query.split = pipelined ? Split::layer : Split::tensor;
-  query.device += "x" + std::to_string(row.device_count);
+  query.device += "x" + std::to_string(devices);
   return std::nullopt;
 }
 
@@ -418,12 +482,13 @@ QuestionOrReason QueryMapper::operator()(const Observation& row) const {
     return Unpredicted{"weights partly on the host, not said which", "the graph had several parts"};
   fill_memory(row, query);
   if (auto reason = fill_offload(row, notes, query)) return *std::move(reason);
-  if (auto reason = fill_devices(row, notes, query)) return *std::move(reason);
+  if (auto reason = fill_devices(row, notes, question)) return *std::move(reason);
   if (auto reason = fill_cache_types(row, query)) return *std::move(reason);
-  if (auto reason = fill_batch(row, query)) return *std::move(reason);
-  if (auto reason = fill_shape(row, *metric, query)) return *std::move(reason);
+  if (auto reason = fill_batch(row, question)) return *std::move(reason);
+  if (auto reason = fill_shape(row, *metric, question)) return *std::move(reason);
   if (row.flash_attention) query.flash_attention = *row.flash_attention ? FlashAttention::on : FlashAttention::off;
   query.threads = row.threads;
+  query.power_limit = noted_power_limit(notes);
   if (is_llama_cpp(query.stack)) query.ubatch = noted_ubatch(notes);
   // Its prompts are micro-batches.
   if (contains(notes, "sweep-bench") && !query.ubatch) query.ubatch = row.prompt;

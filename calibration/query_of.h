@@ -2,9 +2,10 @@
 // What a measured row asks the model: the query whose answer is the row's number, or the reason why there is none.
 //
 // The rules, by metric: tg_tps has no prompt, generates gen_len (blank: 128) tokens from depth (blank: 0) on; pp_tps
-// processes prompt_len tokens and generates none; ttft_s and e2e_s have a prompt, and gen_len tokens (blank: 128) after
-// it; tpot_s counts a prompt it is given as part of the depth. Blank batch is 1, blank ngl all layers, blank flash_attn
-// the stack's default.
+// processes prompt_len tokens and generates none; ttft_s, e2e_s, total_tps, power_w and energy_j_per_tok have a prompt,
+// and gen_len tokens (blank: 128) after it; tpot_s counts a prompt it is given as part of the depth. Where a tg_tps of
+// several sequences includes the reading of prompts (calibration/measured.h), its depth is their length. Blank batch is
+// 1, blank ngl all layers, blank flash_attn the stack's default.
 //
 // The backend and the build or the source's date choose the stack: of the catalogue's generations of a stack (ids
 // BACKEND and BACKEND-YEAR...) the one released nearest to the row, among those that run the quantization if any does.
@@ -18,19 +19,34 @@
 #include <variant>
 #include <vector>
 
+#include "calibration/measured.h"
 #include "calibration/observation.h"
 #include "model/database.h"
 #include "model/prediction.h"
 
 namespace silicast {
 
-enum class Metric { prefill_rate, decode_rate, ttft, tpot, e2e_latency, memory, file_size, out_of_memory };
+enum class Metric {
+  prefill_rate,
+  decode_rate,
+  total_rate,  // prompts and answers over the time of both
+  ttft,
+  tpot,
+  e2e_latency,
+  power,   // of all devices, the mean over prompts and answers
+  energy,  // of all devices, prompts included, for each generated token
+  memory,
+  file_size,
+  out_of_memory
+};
 std::string_view name_of(Metric metric);  // as in the files: "pp_tps"
 std::optional<Metric> metric_of_name(std::string_view name);
 
 struct Question {
   Metric metric{};
   Query query;
+  Measured measured = Measured::apart;
+  std::int64_t replicas = 1;  // of the query's machine, which share the sequences: rates and watts are those of all
   std::optional<std::int64_t> gpu_layers;  // to be checked against the model's layers once it is read
 };
 
@@ -70,7 +86,8 @@ class QueryMapper {
   [[nodiscard]] std::optional<Unpredicted> fill_offload(const Observation& row, const std::string& notes,
                                                         Query& query) const;
   [[nodiscard]] std::optional<Unpredicted> fill_devices(const Observation& row, const std::string& notes,
-                                                        Query& query) const;
+                                                        Question& question) const;
+  [[nodiscard]] std::string defaults_of(const std::string& stack, const Query& query) const;
   void fill_memory(const Observation& row, Query& query) const;
 
   static Names names_of(const Catalogue& catalogue);

@@ -8,12 +8,27 @@ namespace silicast {
 std::string compile_key(const Query& q) {
   const auto number = [](const auto& value) { return value ? std::to_string(*value) : std::string(); };
   const std::string memory = q.memory ? exact(q.memory->value()) : "";
-  return join({q.model, q.quant, q.device, q.stack, memory, q.key_type, q.value_type,
-               std::to_string(static_cast<int>(q.flash_attention)), number(q.ubatch), number(q.threads), q.host,
-               q.model_size ? exact(q.model_size->value()) : "", std::to_string(static_cast<int>(q.offload.layers)),
-               std::to_string(q.offload.gpu_layers), std::to_string(q.offload.cpu_moe_layers),
-               q.offload.streams_prompts ? "" : "computed", q.mapped ? "" : "pinned",
-               std::to_string(static_cast<int>(q.split)), q.calibrated ? "" : "none"},
+  return join({q.model,
+               q.quant,
+               q.device,
+               q.stack,
+               memory,
+               q.key_type,
+               q.value_type,
+               std::to_string(static_cast<int>(q.flash_attention)),
+               number(q.ubatch),
+               number(q.threads),
+               q.host,
+               q.model_size ? exact(q.model_size->value()) : "",
+               std::to_string(static_cast<int>(q.offload.layers)),
+               std::to_string(q.offload.gpu_layers),
+               std::to_string(q.offload.cpu_moe_layers),
+               q.offload.streams_prompts ? "" : "computed",
+               q.mapped ? "" : "pinned",
+               std::to_string(static_cast<int>(q.split)),
+               q.interconnect,
+               q.power_limit ? exact(q.power_limit->value()) : "",
+               q.calibrated ? "" : "none"},
               "|");
 }
 

@@ -42,9 +42,15 @@ RowFunction row_function(const FitRow& row) {
   f.parameters[launch_parameter] = pooled_names("launch", row.scope).front();
   f.parameters[unpack_parameter] = pooled_names("unpack", row.scope).front();
   f.parameters[step_parameter] = "step/stack";
+  f.parameters[sequence_parameter] = "sequence/stack";
   f.parameters[matrix_generation_parameter] = parameter_name("matrix", "generation", row.scope.stack);
   f.parameters[launch_generation_parameter] = parameter_name("launch", "generation", row.scope.stack);
+  f.parameters[step_generation_parameter] = parameter_name("step", "generation", row.scope.stack);
+  f.parameters[sequence_generation_parameter] = parameter_name("sequence", "generation", row.scope.stack);
+  f.parameters[link_parameter] = "link/stack";
   f.step_seconds = row.step_seconds;
+  f.link_seconds = row.link_seconds;
+  f.sequence_seconds = row.sequence_seconds;
   for (const OpWork& op : row.work) {
     f.launch_seconds += op.layers * op.launch;
     RowTerm term{.op = &op};
@@ -71,13 +77,17 @@ double RowFunction::seconds(const double* logs, double* slopes) const {
   const double matrix = std::exp(-logs[matrix_parameter] - logs[matrix_generation_parameter]);
   const double unpack = std::exp(logs[unpack_parameter]);
   const double launches = launch_seconds * std::exp(logs[launch_parameter] + logs[launch_generation_parameter]);
-  const double step = step_seconds * std::exp(logs[step_parameter]);
+  const double step = step_seconds * std::exp(logs[step_parameter] + logs[step_generation_parameter]);
+  const double sequences = sequence_seconds * std::exp(logs[sequence_parameter] + logs[sequence_generation_parameter]);
+  const double link = link_seconds * std::exp(logs[link_parameter]);
   if (slopes != nullptr) {
     std::fill_n(slopes, parameters.size(), 0.0);
-    slopes[step_parameter] = step;
+    slopes[step_parameter] = slopes[step_generation_parameter] = step;
+    slopes[sequence_parameter] = slopes[sequence_generation_parameter] = sequences;
+    slopes[link_parameter] = link;
     slopes[launch_parameter] = slopes[launch_generation_parameter] = launches;
   }
-  double sum = fixed_seconds + step + launches;
+  double sum = fixed_seconds + step + sequences + link + launches;
   for (const RowTerm& term : terms) {
     const double slower = 1 / of(term.kernel);
     OpWork work = *term.op;

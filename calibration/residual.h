@@ -17,8 +17,12 @@ enum RowParameter : std::size_t {
   launch_parameter,
   unpack_parameter,
   step_parameter,
+  sequence_parameter,
+  link_parameter,
   matrix_generation_parameter,
   launch_generation_parameter,
+  step_generation_parameter,
+  sequence_generation_parameter,
   row_parameter_count,
 };
 
@@ -35,6 +39,8 @@ struct RowFunction {
   std::vector<RowTerm> terms;
   double launch_seconds = 0;
   double step_seconds = 0;
+  double sequence_seconds = 0;
+  double link_seconds = 0;
   double fixed_seconds = 0;  // what no parameter changes
 
   // `logs` has a value for each parameter; `slopes`, unless null, takes the derivative by each of them.

@@ -11,6 +11,8 @@
 #include "calibration/baselines.h"
 #include "calibration/question.h"
 #include "model/memory.h"
+#include "model/running.h"
+#include "model/steady_state.h"
 
 namespace silicast {
 
@@ -73,11 +75,77 @@ std::optional<Answer> answer_to(Metric metric, const Prediction& p) {
     case Metric::ttft: return answer_of(p.ttft);
     case Metric::tpot: return answer_of(p.tpot);
     case Metric::e2e_latency: return answer_of(p.e2e_latency);
+    case Metric::total_rate:
+    case Metric::power:
+    case Metric::energy: break;
     case Metric::memory: return Answer{device_bytes(p) / 1_GiB};
     case Metric::file_size: return Answer{p.file_bytes / 1_GiB};
     case Metric::out_of_memory: return Answer{p.feasible ? 0.0 : 1.0};
   }
   return std::nullopt;
+}
+
+// As uncertain as the rate of the phase.
+Answer like(const Phase& phase, double value, bool rate) {
+  const Interval& r = phase.tokens_per_second;
+  return rate ? Answer{value, value * r.p10 / r.value, value * r.p90 / r.value}
+              : Answer{value, value * r.value / r.p90, value * r.value / r.p10};
+}
+
+// Figures of whole requests, and of several sequences whose prompts are part of the figure: from the steps of it.
+std::optional<Answer> answer_from_steps(const Question& question, const Compiled& c, const Prediction& p) {
+  const Phase* const phase = p.decode ? &*p.decode : p.prefill ? &*p.prefill : nullptr;
+  if (phase == nullptr) return std::nullopt;
+  const Measured how = question.measured == Measured::apart ? Measured::whole_batch : question.measured;
+  const MeasuredSteps measured =
+      measured_steps(c.query, how, p.query.ubatch, predicted_prefill_steps, predicted_decode_steps);
+  Phase whole;
+  for (const RepeatedStep& step : measured.steps) {
+    StepCost cost = c.evaluator(step.batch);
+    whole.cost += cost *= step.times;
+  }
+  whole.seconds = whole.cost.seconds;
+  const auto power = limited_power(whole, c, p.query.devices);
+  const double seconds = whole.seconds.value() + measured.requests * c.stack->overheads.request.value();
+  const auto replicas = static_cast<double>(question.replicas);
+  switch (question.metric) {
+    case Metric::decode_rate: return like(*phase, replicas * measured.tokens / seconds, true);
+    case Metric::total_rate: return like(*phase, replicas * (measured.tokens + measured.prompts) / seconds, true);
+    case Metric::power: return power ? std::optional(Answer{replicas * power->watts.value()}) : std::nullopt;
+    case Metric::energy:
+      return power ? std::optional(Answer{power->watts.value() * whole.seconds.value() / measured.tokens})
+                   : std::nullopt;
+    default: return std::nullopt;
+  }
+}
+
+std::optional<Answer> answer_to(const Question& question, const Compiled& c, const Prediction& p,
+                                const Database& database) {
+  const bool mixed = question.measured != Measured::apart;
+  switch (question.metric) {
+    case Metric::decode_rate:
+      if (mixed && p.decode) return answer_from_steps(question, c, p);
+      break;
+    case Metric::total_rate:
+    case Metric::power:
+    case Metric::energy: return answer_from_steps(question, c, p);
+    case Metric::ttft:
+      if (question.measured == Measured::closed_loop && p.decode)
+        return answer_of(std::optional(steady_state(c, p, database).ttft));
+      break;
+    default: break;
+  }
+  return answer_to(question.metric, p);
+}
+
+// A server whose memory does not hold so many sequences lets the others wait: it runs as many as fit.
+Prediction prediction_of(Compiled& c, const Question& question, const Database& database) {
+  Prediction p = predict(c, database);
+  const auto most = p.sequences.most;
+  const bool waits = c.stack->allocation.rule == BufferRule::paged && question.measured != Measured::apart;
+  if (p.feasible || !waits || !most || *most < 1 || *most >= c.query.concurrency) return p;
+  c.query.concurrency = *most;
+  return predict(c, database);
 }
 
 void predict_row(ValidatedRow& row, const Question& question, Compiled& c, const Database& database) {
@@ -90,12 +158,17 @@ void predict_row(ValidatedRow& row, const Question& question, Compiled& c, const
   c.query.depth = question.query.depth;
   c.query.concurrency = question.query.concurrency;
   c.layers = layer_memory(*c.workload, memory_request(c).cache, c.stack->allocation);
-  const Prediction p = predict(c, database);
-  const auto answer = answer_to(question.metric, p);
+  const Prediction p = prediction_of(c, question, database);
+  const auto answer = p.feasible ? answer_to(question, c, p, database) : answer_to(question.metric, p);
   if (!answer) {
     row.reason = {"predicted not to fit", p.limiting};
     return;
   }
+  const auto of_replicas = [&](std::optional<double> value) {
+    const bool of_all = question.metric == Metric::decode_rate || question.metric == Metric::prefill_rate ||
+                        question.metric == Metric::total_rate || question.metric == Metric::power;
+    return value && of_all ? std::optional(*value * static_cast<double>(question.replicas)) : value;
+  };
   row.prediction = RowPrediction{.value = answer->value,
                                  .p10 = answer->p10,
                                  .p90 = answer->p90,
@@ -103,7 +176,7 @@ void predict_row(ValidatedRow& row, const Question& question, Compiled& c, const
                                  .device = c.device->id,
                                  .quant = c.query.quant,
                                  .stack = c.stack->id,
-                                 .bandwidth_over_size = bandwidth_over_size(question.metric, c)};
+                                 .bandwidth_over_size = of_replicas(bandwidth_over_size(question.metric, c))};
 }
 
 void predict_batch(const Batch& batch, std::vector<ValidatedRow>& rows, const Database& database) {

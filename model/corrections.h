@@ -25,6 +25,8 @@ struct Corrections {
   double matrix = 1;     // rate of matrix work over nominal
   double launch = 1;     // time of a launch over nominal
   double step = 1;       // time of a step beside its kernels over nominal
+  double sequence = 1;   // time of a step for each of its sequences over nominal
+  double link = 1;       // time of all-reduces between devices over nominal
   double unpack = 1;     // time of unpacking, all types, over nominal
   Named unpack_of_type;  // likewise, of each type beside that
   Named matrix_of_type;  // rate of matrix work on weights of the type

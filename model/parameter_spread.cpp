@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/parameter_spread.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <numeric>
@@ -20,6 +21,10 @@ enum Common : std::size_t {
   step,
   matrix_generation,
   launch_generation,
+  step_generation,
+  sequence,
+  sequence_generation,
+  link,
   common_count
 };
 
@@ -79,24 +84,29 @@ ParameterSpread::ParameterSpread(const Profile& profile, const Scope& scope) {
   const auto place = [](std::string_view name, std::string_view prefix, Positions& into, std::size_t at) {
     if (name.starts_with(prefix)) into.emplace(name.substr(prefix.size()), at);
   };
-  const std::string matrix_of_stack = parameter_name("matrix", "generation", scope.stack);
-  const std::string launch_of_stack = parameter_name("launch", "generation", scope.stack);
-  locals[step].name = "step/stack";
-  locals[matrix_generation].name = matrix_of_stack;
-  locals[launch_generation].name = launch_of_stack;
-  locals[matrix_generation].extra = prior("matrix/generation");
-  locals[launch_generation].extra = prior("launch/generation");
+  const auto generation = [&scope](std::string_view quantity) {
+    return parameter_name(quantity, "generation", scope.stack);
+  };
+  const std::array<std::pair<Common, std::string>, 7> of_the_stack{{{step, "step/stack"},
+                                                                    {sequence, "sequence/stack"},
+                                                                    {link, "link/stack"},
+                                                                    {matrix_generation, generation("matrix")},
+                                                                    {launch_generation, generation("launch")},
+                                                                    {step_generation, generation("step")},
+                                                                    {sequence_generation, generation("sequence")}}};
+  for (const auto& [at, name] : of_the_stack) {
+    locals[at].name = name;
+    locals[at].extra = prior(prior_of(name));
+  }
   std::map<std::string_view, std::size_t> general;
   for (const auto& [name, estimate] : profile.parameters) {
     if (!owner_of(name).empty()) continue;
     const Local local{.name = name, .estimate = &estimate, .general = general.size()};
     general.emplace(name, local.general);
-    if (name == matrix_of_stack) {
-      locals[matrix_generation] = local;
-    } else if (name == launch_of_stack) {
-      locals[launch_generation] = local;
-    } else if (name == "step/stack") {
-      locals[step] = local;
+    const auto common = std::find_if(of_the_stack.begin(), of_the_stack.end(),
+                                     [&key = name](const auto& entry) { return entry.second == key; });
+    if (common != of_the_stack.end()) {
+      locals[common->first] = local;
     } else {
       place(name, "kernel/name/", kernels_, locals.size());
       place(name, "unpack/type/", unpack_types_, locals.size());
@@ -166,10 +176,12 @@ struct ParameterSpread::Slopes {
   }
 };
 
-double ParameterSpread::log_sd(const std::vector<OpWork>& work, double step_seconds) const {
+double ParameterSpread::log_sd(const std::vector<OpWork>& work, const StepOverheads& beside) const {
   Slopes slopes{.known = std::vector<double>(size_), .others = {}};
-  double total = step_seconds;
-  slopes.known[step] = step_seconds;
+  double total = beside.step + beside.sequence + beside.link;
+  slopes.known[step] = slopes.known[step_generation] = beside.step;
+  slopes.known[sequence] = slopes.known[sequence_generation] = beside.sequence;
+  slopes.known[link] = beside.link;
   for (const OpWork& op : work) {
     const ResourceTimes parts = time_parts(op);
     const auto part = [&](Resource resource) { return op.layers * parts[static_cast<std::size_t>(resource)]; };

@@ -19,14 +19,21 @@ namespace silicast {
 // the sum of t dT/dt is T.
 ResourceTimes time_parts(const OpWork& work) noexcept;
 
+// What steps take beside their operations: in seconds, corrected as the profile says.
+struct StepOverheads {
+  double step = 0;
+  double sequence = 0;
+  double link = 0;
+};
+
 // What a profile's parameters leave open together, for one device, architecture and generation of a stack.
 class ParameterSpread {
  public:
   ParameterSpread(const Profile& profile, const Scope& scope);
 
   // Standard deviation of the logarithm of the time of these operations, each `layers` times, corrected as the profile
-  // says, and of `step_seconds` beside them.
-  [[nodiscard]] double log_sd(const std::vector<OpWork>& work, double step_seconds) const;
+  // says, and of what the steps take beside them.
+  [[nodiscard]] double log_sd(const std::vector<OpWork>& work, const StepOverheads& beside) const;
 
   // The parameters that bear on it, as the device's own; what the profile does not have of it is taken from the level
   // above, as uncertain as that makes it.

@@ -64,12 +64,6 @@ ExpertLayers expert_layers(const Architecture& architecture, const Placement& pl
 
 constexpr double activation_bytes = 4;  // F32 at the boundary
 
-double tokens_of(Batch batch) noexcept {
-  double tokens = 0;
-  for (const StepShape& group : batch) tokens += group.tokens();
-  return tokens;
-}
-
 }  // namespace
 
 double PlacedStep::Weights::touched(double tokens) const noexcept {
@@ -96,8 +90,10 @@ PlacedStep::Weights PlacedStep::weights_of(const StepGraph& graph, const TypeTab
 PlacedStep::PlacedStep(const StepGraph& graph, const Workload& workload, const MachineExecutors& machine,
                        const Placement& placement)
     : machine_(machine), split_(placement.split), paged_bytes_(placement.paged.value()) {
-  hidden_bytes_ = static_cast<double>(workload.architecture.hidden) * activation_bytes;
+  const double each = placement.split == Split::layer ? activation_bytes : machine.device.stack->activation_bytes;
+  hidden_bytes_ = static_cast<double>(workload.architecture.hidden) * each;
   layers_ = static_cast<double>(workload.architecture.layers.size());
+  if (machine.device.corrections) link_factor_ = machine.device.corrections->link;
   const int stages = static_cast<int>(placement.device_layers.size());
   if (placement.split == Split::layer && stages == 1 && !placement.uses_host()) {
     devices_.emplace_back(graph, workload, machine.device);
@@ -202,7 +198,7 @@ StepCost PlacedStep::streamed(const HostPart& part, Batch batch, double tokens) 
 }
 
 StepCost PlacedStep::operator()(Batch batch) const noexcept {
-  const double tokens = tokens_of(batch);
+  const double tokens = totals_of(batch).tokens;
   StepCost cost = host_cost(batch, tokens);
   for (const StepEvaluator& device : devices_) cost += device(batch);
   const double boundary = hidden_bytes_ * tokens;
@@ -212,12 +208,28 @@ StepCost PlacedStep::operator()(Batch batch) const noexcept {
     if (boundaries > 0)
       add_link(cost, boundaries * (boundary / links.peer.value() + links.peer_latency.value()), boundaries * boundary);
   } else {
-    // Two all-reduces a layer, in a ring: each device sends 2 (G-1)/G of the data in 2 (G-1) messages.
     const double g = machine_.devices;
-    const double bytes = 2 * layers_ * 2 * (g - 1) / g * boundary;
-    add_link(cost, bytes / links.peer.value() + 2 * layers_ * 2 * (g - 1) * links.peer_latency.value(), bytes);
+    add_link(cost, reduce_seconds(tokens).value(), 2 * layers_ * 2 * (g - 1) / g * boundary);
   }
   return cost;
+}
+
+// Two all-reduces a layer: in a ring each device sends 2 (G-1)/G of the data in 2 (G-1) messages; where that is little,
+// each reads all of the others' at once.
+Seconds PlacedStep::reduce_seconds(double tokens) const noexcept {
+  if (split_ == Split::layer) return Seconds(0);
+  const double others = machine_.devices - 1;
+  const double bytes = hidden_bytes_ * tokens;
+  const double latency = machine_.links.peer_latency.value();
+  const double bandwidth = machine_.links.peer.value();
+  const double ring = 2 * others * (latency + bytes / machine_.devices / bandwidth);
+  const double direct = latency + others * bytes / bandwidth;
+  return Seconds(2 * layers_ * std::min(ring, direct) * link_factor_);
+}
+
+const StepEvaluator* PlacedStep::each() const noexcept {
+  const bool divided = split_ != Split::layer || devices_.size() == 1;
+  return host_.empty() && paged_bytes_ == 0 && divided && !devices_.empty() ? &devices_.front() : nullptr;
 }
 
 const StepEvaluator* PlacedStep::single() const noexcept {
@@ -230,7 +242,7 @@ Seconds PlacedStep::seconds(Batch batch) const noexcept {
 }
 
 StepCost PlacedStep::slowest_stage(Batch batch) const noexcept {
-  StepCost slowest = host_cost(batch, tokens_of(batch));
+  StepCost slowest = host_cost(batch, totals_of(batch).tokens);
   for (const StepEvaluator& device : devices_)
     if (StepCost cost = device(batch); cost.seconds > slowest.seconds) slowest = cost;
   return slowest;
@@ -241,7 +253,7 @@ std::vector<StepEvaluator::OpCost> PlacedStep::per_op(Batch batch) const {
   const auto append = [&](const StepEvaluator& part) {
     for (const auto& op : part.per_op(batch)) ops.push_back(op);
   };
-  for (const HostPart& part : host_) append(streams(part, tokens_of(batch)) ? part.on_device : part.on_host);
+  for (const HostPart& part : host_) append(streams(part, totals_of(batch).tokens) ? part.on_device : part.on_host);
   for (const StepEvaluator& device : devices_) append(device);
   return ops;
 }

@@ -77,6 +77,11 @@ class PlacedStep {
   [[nodiscard]] bool pipelines() const { return devices_.size() > 1 && host_.empty(); }
   // Where all is on one device: its evaluator; else null.
   [[nodiscard]] const StepEvaluator* single() const noexcept;
+  // Where all devices do the same at once (one device, or a row or tensor split without a host): what each does; else
+  // null.
+  [[nodiscard]] const StepEvaluator* each() const noexcept;
+  // The all-reduces of a row or tensor split.
+  [[nodiscard]] Seconds reduce_seconds(double tokens) const noexcept;
   [[nodiscard]] std::vector<StepEvaluator::OpCost> per_op(Batch batch) const;
   [[nodiscard]] std::vector<StepEvaluator::OpCost> per_op(const StepShape& shape) const {
     return per_op(Batch(&shape, 1));
@@ -115,6 +120,7 @@ class PlacedStep {
   Weights paged_from_;       // the weights of which some are paged
   double hidden_bytes_ = 0;  // of one token's activation at a boundary
   double layers_ = 0;
+  double link_factor_ = 1;  // correction of all-reduces
 };
 
 }  // namespace silicast

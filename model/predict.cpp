@@ -23,22 +23,30 @@ Interval around(double value, double log_scale) {
 
 std::int64_t ubatch_of(const Compiled& c) { return c.query.ubatch.value_or(c.stack->ubatch); }
 
-// One sequence on one device that holds all layers: what profiles are fitted on.
-bool is_calibrated_case(const Compiled& c) { return c.evaluator.single() != nullptr && c.query.concurrency == 1; }
+// What profiles are fitted on: devices that hold all layers, or divide each of them; of several sequences or devices
+// where such rows were among them.
+bool is_calibrated_case(const Compiled& c) {
+  return c.profile && c.evaluator.each() != nullptr &&
+         c.profile->covers(c.query.concurrency > 1, c.machine.devices > 1);
+}
 
 // Of the rate of a phase that consists of these steps.
 double log_scale(const Certainty& certainty, double residual, const std::vector<RepeatedStep>& steps) {
   if (!certainty.parameters) return residual;
   std::vector<OpWork> all;
-  double overhead = 0;
+  StepOverheads beside;
+  const StepEvaluator& evaluator = *certainty.step->each();
   for (const RepeatedStep& step : steps) {
-    overhead += step.times * certainty.evaluator->step_overhead().value();
-    for (OpWork& work : certainty.evaluator->work(step.batch)) {
+    beside.step += step.times * evaluator.step_overhead().value();
+    const BatchTotals totals = totals_of(step.batch);
+    beside.sequence += step.times * totals.outputs * evaluator.sequence_overhead().value();
+    beside.link += step.times * certainty.step->reduce_seconds(totals.tokens).value();
+    for (OpWork& work : evaluator.work(step.batch)) {
       work.layers *= step.times;
       all.push_back(work);
     }
   }
-  return std::hypot(residual, certainty.parameters->log_sd(all, overhead));
+  return std::hypot(residual, certainty.parameters->log_sd(all, beside));
 }
 
 // The same relative spread for a time that consists of a phase.
@@ -81,12 +89,11 @@ Evidence evidence_of(const Compiled& c) {
 std::vector<std::string> evidence_notes(const Compiled& c) {
   if (!c.profile || c.profile->level(c.scope) == EvidenceLevel::datasheet)
     return {"nothing of this device and stack is measured: the figures follow from datasheets and kernel descriptions"};
+  if (is_calibrated_case(c)) return {};
   if (c.query.concurrency > 1)
     return {
         "measured were single sequences: what several cost together follows from datasheets and kernel descriptions"};
-  if (!is_calibrated_case(c))
-    return {"measured were single devices that hold all layers: what crosses a link here follows from datasheets"};
-  return {};
+  return {"measured were single devices that hold all layers: what crosses a link here follows from datasheets"};
 }
 
 // What the reader should know that the figures rest on.
@@ -122,10 +129,10 @@ std::int64_t deepest(const Query& query) {
 }  // namespace
 
 Certainty certainty_of(const Compiled& c, const Database& database) {
-  if (!c.profile || !is_calibrated_case(c)) return {.residual = database.residual_scale(), .parameters = nullptr};
+  if (!is_calibrated_case(c)) return {.residual = database.residual_scale(), .parameters = nullptr};
   return {.residual = c.profile->residual_of(c.profile->level(c.scope)),
           .parameters = database.parameter_spread(c.stack->family, c.scope),
-          .evaluator = c.evaluator.single(),
+          .step = &c.evaluator,
           .ubatch = ubatch_of(c)};
 }
 

@@ -234,7 +234,7 @@ StepCost mean_decode_cost(StepMemo& evaluator, const Query& query);
 struct Certainty {
   ResidualScale residual;
   std::shared_ptr<const ParameterSpread> parameters;  // null: nothing was fitted
-  const StepEvaluator* evaluator = nullptr;           // of the bound query, which outlives this
+  const PlacedStep* step = nullptr;                   // of the bound query, which outlives this
   std::int64_t ubatch = 0;
 
   // Standard deviations of the logarithm of the phase's rate.

@@ -78,7 +78,13 @@ Corrections Profile::corrections(const Scope& scope) const {
   c.matrix = std::exp(pooled("matrix", scope).log + named("matrix", "generation", scope.stack).log);
   c.launch = std::exp(pooled("launch", scope).log + named("launch", "generation", scope.stack).log);
   c.unpack = std::exp(pooled("unpack", scope).log);
-  if (const auto at = parameters.find("step/stack"); at != parameters.end()) c.step = std::exp(at->second.log);
+  const auto named_log = [&](std::string_view name) {
+    const auto at = parameters.find(name);
+    return at == parameters.end() ? 0 : at->second.log;
+  };
+  c.link = std::exp(named_log("link/stack"));
+  c.step = std::exp(named_log("step/stack") + named("step", "generation", scope.stack).log);
+  c.sequence = std::exp(named_log("sequence/stack") + named("sequence", "generation", scope.stack).log);
   const auto collect = [&](std::string_view prefix, Corrections::Named& into) {
     for (auto at = parameters.lower_bound(prefix); at != parameters.end() && at->first.starts_with(prefix); ++at)
       into.emplace(at->first.substr(prefix.size()), std::exp(at->second.log));
@@ -87,6 +93,10 @@ Corrections Profile::corrections(const Scope& scope) const {
   collect("matrix/type/", c.matrix_of_type);
   collect("kernel/name/", c.kernel);
   return c;
+}
+
+bool Profile::covers(bool several_sequences, bool several_devices) const {
+  return (!several_sequences || 2 * batched_rows >= decode_rows) && (!several_devices || divided_rows > 0);
 }
 
 EvidenceLevel Profile::level(const Scope& scope) const {

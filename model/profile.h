@@ -5,8 +5,8 @@
 // A parameter is named QUANTITY/LEVEL/NAME. The pooled quantities (bandwidth, matrix, launch, unpack) have the levels
 // device, architecture and stack: an estimate at one level is centred on the next one, with a spread that the profile
 // states, and a device that was never measured takes its architecture's value, an architecture its stack's. The others
-// are the stack's: step/stack; unpack/type/T, matrix/type/T, kernel/name/K; generations of the stack as
-// matrix/generation/ID and launch/generation/ID.
+// are the stack's: step/stack, sequence/stack, link/stack; unpack/type/T, matrix/type/T, kernel/name/K; generations of
+// the stack as QUANTITY/generation/ID of matrix, launch, step and sequence.
 //
 // Files: data/profiles/FAMILY.yaml, written by `silicast calibrate fit`, described in docs/data-format.md.
 #pragma once
@@ -62,6 +62,8 @@ struct Profile {
   std::string date;
   std::int64_t decode_rows = 0;
   std::int64_t prefill_rows = 0;
+  std::int64_t batched_rows = 0;  // of those of decoding, with several sequences
+  std::int64_t divided_rows = 0;  // of all, with layers divided over several devices
   std::map<std::string, Estimate, std::less<>> parameters;
   std::map<std::string, double, std::less<>> spread;  // of a level around the one above: "bandwidth/device"
   std::map<std::string, std::map<std::string, std::int64_t>, std::less<>> measurements;  // device -> stack -> rows
@@ -69,6 +71,8 @@ struct Profile {
   std::array<ResidualScale, evidence_level_count> residual{};
 
   [[nodiscard]] Corrections corrections(const Scope& scope) const;
+  // Whether such cases are a good part of what it was fitted to.
+  [[nodiscard]] bool covers(bool several_sequences, bool several_devices) const;
   [[nodiscard]] EvidenceLevel level(const Scope& scope) const;
   // Rows that bear on the level.
   [[nodiscard]] std::int64_t rows(const Scope& scope) const;

@@ -103,6 +103,8 @@ Profile read_profile(const std::filesystem::path& file) {
   const Section rows = section.required_section("rows");
   profile.decode_rows = rows.count_or("decode", 0);
   profile.prefill_rows = rows.count_or("prefill", 0);
+  profile.batched_rows = rows.count_or("batched", 0);
+  profile.divided_rows = rows.count_or("divided", 0);
   rows.finish();
   const Section residual = section.required_section("residual");
   for (std::size_t i = 0; i < evidence_level_count; ++i)
@@ -126,7 +128,8 @@ std::string profile_yaml(const Profile& p) {
       "# Written by `silicast calibrate fit`: logarithms of factors with their standard deviations "
       "(docs/data-format.md).\n";
   text += "family: " + p.family + "\ndate: " + p.date + "\n";
-  text += "rows: {decode: " + std::to_string(p.decode_rows) + ", prefill: " + std::to_string(p.prefill_rows) + "}\n";
+  text += "rows: {decode: " + std::to_string(p.decode_rows) + ", prefill: " + std::to_string(p.prefill_rows) +
+          ", batched: " + std::to_string(p.batched_rows) + ", divided: " + std::to_string(p.divided_rows) + "}\n";
   text += "residual:\n";
   for (std::size_t i = 0; i < evidence_level_count; ++i)
     text += "  " + std::string(name_of(static_cast<EvidenceLevel>(i))) + ": {decode: " + number(p.residual[i].decode) +

@@ -149,6 +149,7 @@ void read_overheads(const Section& section, Stack& stack) {
   stack.overheads.core = section.optional_quantity<Seconds>("core").value_or(Seconds(0));
   stack.overheads.scattered_read = section.optional_quantity<Seconds>("scattered_read").value_or(Seconds(0));
   stack.overheads.step = section.optional_quantity<Seconds>("step").value_or(Seconds(0));
+  stack.overheads.sequence = section.optional_quantity<Seconds>("sequence").value_or(Seconds(0));
   stack.overheads.request = section.optional_quantity<Seconds>("request").value_or(Seconds(0));
   if (const auto by_architecture = section.section("kernel_by_architecture"))
     for (const auto& [name, node] : by_architecture->entries())

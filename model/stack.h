@@ -90,6 +90,7 @@ struct Overheads {
   Seconds core;            // more for each further core of a CPU: they meet at a barrier, one after the other
   Seconds scattered_read;  // of a GPU of several dies: of each expert that a product gathers
   Seconds step;            // of each step on the host, not hidden behind the device
+  Seconds sequence;        // of each sequence that a step gives a token: sampling, detokenization, the answer's stream
   Seconds request;         // before the first step of a request
 };
 

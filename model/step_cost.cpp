@@ -8,6 +8,16 @@
 
 namespace silicast {
 
+BatchTotals totals_of(Batch batch) noexcept {
+  BatchTotals totals;
+  for (const StepShape& group : batch) {
+    totals.sequences += group.batch;
+    totals.tokens += group.tokens();
+    totals.outputs += group.batch * group.outputs;
+  }
+  return totals;
+}
+
 namespace {
 
 constexpr std::array<std::string_view, resource_count> resource_names{"dram",  "matrix", "dequant", "alu",
@@ -125,6 +135,7 @@ StepEvaluator::StepEvaluator(const StepGraph& graph, const Workload& workload, c
   kernel_seconds_ = stack.kernel_overhead(p).value();
   const Corrections corrections = executor_.corrections ? *executor_.corrections : Corrections();
   if (executor_.begins_step) step_seconds_ = stack.overheads.step.value() * corrections.step;
+  sequence_seconds_ = stack.overheads.sequence.value() * corrections.sequence;
   vector_factors_ = corrections.of("", "");
   for (const AttentionKernel& kernel : attention_kernels())
     attention_factors_.push_back(corrections.of(kernel.name, ""));
@@ -261,17 +272,7 @@ void StepEvaluator::charge_activations(OpWork& cost, double bytes) const noexcep
   }
 }
 
-StepEvaluator::Totals StepEvaluator::totals_of(Batch batch) noexcept {
-  Totals totals;
-  for (const StepShape& group : batch) {
-    totals.sequences += group.batch;
-    totals.tokens += group.tokens();
-    totals.outputs += group.batch * group.outputs;
-  }
-  return totals;
-}
-
-StepEvaluator::Product StepEvaluator::product_of(const Compiled& compiled, const Totals& totals) noexcept {
+StepEvaluator::Product StepEvaluator::product_of(const Compiled& compiled, const BatchTotals& totals) noexcept {
   const MatmulShape& w = compiled.op.matmul;
   const double columns = w.outputs_only ? totals.outputs : totals.tokens;
   Product product{.matmul = compiled.kernels.data(), .share = 1, .per_matrix = columns, .routed = columns};
@@ -300,7 +301,7 @@ OpWork StepEvaluator::dequantize_cost(const Compiled& compiled, const Product& p
 }
 
 OpWork StepEvaluator::matmul_cost(const Compiled& compiled, const Product& product,
-                                  const Totals& totals) const noexcept {
+                                  const BatchTotals& totals) const noexcept {
   const MatmulShape& w = compiled.op.matmul;
   const auto& [m, share, per_matrix, routed] = product;
 
@@ -404,7 +405,7 @@ OpWork StepEvaluator::attention_cost(const Compiled& compiled, const AttentionKe
 }
 
 // What a layer keeps between steps lies in DRAM and is read and written once a step.
-OpWork StepEvaluator::state_cost(const Compiled& compiled, const Totals& totals) const noexcept {
+OpWork StepEvaluator::state_cost(const Compiled& compiled, const BatchTotals& totals) const noexcept {
   constexpr double f32_bytes = 4;
   OpWork cost = vector_work(compiled, totals);
   const double bytes = 2 * totals.sequences * static_cast<double>(compiled.op.state) * f32_bytes;
@@ -414,7 +415,7 @@ OpWork StepEvaluator::state_cost(const Compiled& compiled, const Totals& totals)
   return cost;
 }
 
-OpWork StepEvaluator::vector_work(const Compiled& compiled, const Totals& totals) const noexcept {
+OpWork StepEvaluator::vector_work(const Compiled& compiled, const BatchTotals& totals) const noexcept {
   const double tokens = compiled.op.group < 0 && compiled.op.kind == OpKind::norm ? totals.outputs : totals.tokens;
   OpWork cost;
   cost.kernel = name_of(compiled.op.kind);
@@ -426,14 +427,14 @@ OpWork StepEvaluator::vector_work(const Compiled& compiled, const Totals& totals
   return cost;
 }
 
-OpWork StepEvaluator::vector_cost(const Compiled& compiled, const Totals& totals) const noexcept {
+OpWork StepEvaluator::vector_cost(const Compiled& compiled, const BatchTotals& totals) const noexcept {
   OpWork cost = vector_work(compiled, totals);
   cost.apply(vector_factors_);
   return cost;
 }
 
 template <class Use>
-void StepEvaluator::each_work(const Compiled& compiled, Batch batch, const Totals& totals, Use use) const {
+void StepEvaluator::each_work(const Compiled& compiled, Batch batch, const BatchTotals& totals, Use use) const {
   const auto of_op = [&](OpWork work) {
     work.layers = compiled.op.layers;
     use(work);
@@ -482,14 +483,14 @@ void StepEvaluator::add(StepCost& sum, const OpWork& c) noexcept {
 
 StepCost StepEvaluator::operator()(Batch batch) const noexcept {
   StepCost sum;
-  const Totals totals = totals_of(batch);
+  const BatchTotals totals = totals_of(batch);
   for (const Compiled& compiled : ops_) each_work(compiled, batch, totals, [&](const OpWork& work) { add(sum, work); });
-  add_step_overhead(sum);
+  add_step_overhead(sum, totals);
   return sum;
 }
 
-void StepEvaluator::add_step_overhead(StepCost& sum) const noexcept {
-  const double step = step_seconds_;
+void StepEvaluator::add_step_overhead(StepCost& sum, const BatchTotals& totals) const noexcept {
+  const double step = step_seconds_ + totals.outputs * sequence_seconds_;
   sum.seconds += Seconds(step);
   sum.busy[static_cast<std::size_t>(Resource::launch)] += step;
   sum.bound[static_cast<std::size_t>(Resource::launch)] += step;
@@ -498,25 +499,25 @@ void StepEvaluator::add_step_overhead(StepCost& sum) const noexcept {
 StepCost StepEvaluator::without_attention(const StepShape& shape) const noexcept {
   StepCost sum;
   const Batch batch(&shape, 1);
-  const Totals totals = totals_of(batch);
+  const BatchTotals totals = totals_of(batch);
   for (const Compiled& compiled : ops_)
     if (compiled.op.kind != OpKind::attention)
       each_work(compiled, batch, totals, [&](const OpWork& work) { add(sum, work); });
-  add_step_overhead(sum);
+  add_step_overhead(sum, totals);
   return sum;
 }
 
 void StepEvaluator::add_attention(StepCost& sum, const StepShape& shape) const noexcept {
   const Batch batch(&shape, 1);
-  const Totals totals = totals_of(batch);
+  const BatchTotals totals = totals_of(batch);
   for (const Compiled& compiled : ops_)
     if (compiled.op.kind == OpKind::attention)
       each_work(compiled, batch, totals, [&](const OpWork& work) { add(sum, work); });
 }
 
 Seconds StepEvaluator::seconds(Batch batch) const noexcept {
-  double sum = step_seconds_;
-  const Totals totals = totals_of(batch);
+  const BatchTotals totals = totals_of(batch);
+  double sum = step_seconds_ + totals.outputs * sequence_seconds_;
   for (const Compiled& compiled : ops_)
     each_work(compiled, batch, totals, [&](const OpWork& work) { sum += work.seconds() * work.layers; });
   return Seconds(sum);
@@ -524,7 +525,7 @@ Seconds StepEvaluator::seconds(Batch batch) const noexcept {
 
 std::vector<StepEvaluator::OpCost> StepEvaluator::per_op(Batch batch) const {
   std::vector<OpCost> result;
-  const Totals totals = totals_of(batch);
+  const BatchTotals totals = totals_of(batch);
   for (const Compiled& compiled : ops_)
     each_work(compiled, batch, totals, [&](const OpWork& work) {
       OpCost op{.op = &compiled.op, .kernel = work.kernel, .executor = &executor_};
@@ -537,7 +538,7 @@ std::vector<StepEvaluator::OpCost> StepEvaluator::per_op(Batch batch) const {
 std::vector<OpWork> StepEvaluator::work(Batch batch) const {
   std::vector<OpWork> result;
   result.reserve(ops_.size());
-  const Totals totals = totals_of(batch);
+  const BatchTotals totals = totals_of(batch);
   for (const Compiled& compiled : ops_)
     each_work(compiled, batch, totals, [&](const OpWork& work) { result.push_back(work); });
   return result;

@@ -48,6 +48,12 @@ struct StepShape {
 // attention each group's own cache. The result is that of the sequences taken one by one.
 using Batch = std::span<const StepShape>;
 
+// Of all groups: sequences, their new tokens, the rows whose logits are wanted.
+struct BatchTotals {
+  double sequences = 0, tokens = 0, outputs = 0;
+};
+BatchTotals totals_of(Batch batch) noexcept;
+
 using ResourceTimes = std::array<double, resource_count>;  // seconds
 
 struct StepCost {
@@ -127,10 +133,11 @@ class StepEvaluator {
   // Attention of a mixed batch is listed once for each kernel that runs it.
   [[nodiscard]] std::vector<OpCost> per_op(Batch batch) const;
   [[nodiscard]] std::vector<OpCost> per_op(const StepShape& shape) const { return per_op(Batch(&shape, 1)); }
-  // What the step consists of, for a fit; and what it takes beside its operations.
+  // What the step consists of, for a fit; and what it takes beside its operations: by itself, and for each sequence.
   [[nodiscard]] std::vector<OpWork> work(Batch batch) const;
   [[nodiscard]] std::vector<OpWork> work(const StepShape& shape) const { return work(Batch(&shape, 1)); }
   [[nodiscard]] Seconds step_overhead() const { return Seconds(step_seconds_); }
+  [[nodiscard]] Seconds sequence_overhead() const { return Seconds(sequence_seconds_); }
   // `layers` times the work, with what bounds it.
   static void add(StepCost& sum, const OpWork& work) noexcept;
 
@@ -173,13 +180,9 @@ class StepEvaluator {
 
   [[nodiscard]] const std::vector<AttentionKernel>& attention_kernels() const noexcept;
   // What operations other than attention see of a batch.
-  struct Totals {
-    double sequences = 0, tokens = 0, outputs = 0;
-  };
-  static Totals totals_of(Batch batch) noexcept;
   // Calls use(work) for each kernel that the operation runs.
   template <class Use>
-  void each_work(const Compiled& compiled, Batch batch, const Totals& totals, Use use) const;
+  void each_work(const Compiled& compiled, Batch batch, const BatchTotals& totals, Use use) const;
   [[nodiscard]] const AttentionKernel& attention_kernel_of(const StepShape& group) const noexcept;
   // What a product is of: its kernel, the share of the weights that is touched, the columns that each touched matrix
   // multiplies, and all columns.
@@ -187,20 +190,20 @@ class StepEvaluator {
     const Matmul* matmul = nullptr;
     double share = 1, per_matrix = 0, routed = 0;
   };
-  static Product product_of(const Compiled& compiled, const Totals& totals) noexcept;
+  static Product product_of(const Compiled& compiled, const BatchTotals& totals) noexcept;
   [[nodiscard]] OpWork matmul_cost(const Compiled& compiled, const Product& product,
-                                   const Totals& totals) const noexcept;
+                                   const BatchTotals& totals) const noexcept;
   // Of the kernel that writes the weights as F16 before a product that reads them so.
   [[nodiscard]] OpWork dequantize_cost(const Compiled& compiled, const Product& product) const noexcept;
   // Of the groups that this kernel runs; without layers where there is none.
   [[nodiscard]] OpWork attention_cost(const Compiled& compiled, const AttentionKernel& kernel,
                                       Batch batch) const noexcept;
-  [[nodiscard]] OpWork state_cost(const Compiled& compiled, const Totals& totals) const noexcept;
-  [[nodiscard]] OpWork vector_work(const Compiled& compiled, const Totals& totals) const noexcept;
-  [[nodiscard]] OpWork vector_cost(const Compiled& compiled, const Totals& totals) const noexcept;
+  [[nodiscard]] OpWork state_cost(const Compiled& compiled, const BatchTotals& totals) const noexcept;
+  [[nodiscard]] OpWork vector_work(const Compiled& compiled, const BatchTotals& totals) const noexcept;
+  [[nodiscard]] OpWork vector_cost(const Compiled& compiled, const BatchTotals& totals) const noexcept;
   void charge_activations(OpWork& cost, double bytes) const noexcept;
   [[nodiscard]] double cached_cells(double cells, double window) const noexcept;
-  void add_step_overhead(StepCost& sum) const noexcept;
+  void add_step_overhead(StepCost& sum, const BatchTotals& totals) const noexcept;
 
   std::vector<Compiled> ops_;
   Executor executor_;
@@ -212,6 +215,7 @@ class StepEvaluator {
   double value_bytes_ = 2;
   double kernel_seconds_ = 0;
   double step_seconds_ = 0;
+  double sequence_seconds_ = 0;
   std::vector<OpFactors> attention_factors_;  // of each kernel that may run
   OpFactors vector_factors_;
   bool weights_stay_cached_ = false;

@@ -126,8 +126,8 @@ TEST(Fit, OneRowLeavesOpenWhatBayesSays) {
     measure(rows, {}, 0);
     const FitRow& row = rows.front();
     const Profile prior{.spread = prior_spread(row.family)};
-    const double before = ParameterSpread(prior, row.scope).log_sd(row.work, row.step_seconds);
-    const double after = ParameterSpread(fit_profile(pointers(rows), ""), row.scope).log_sd(row.work, row.step_seconds);
+    const double before = ParameterSpread(prior, row.scope).log_sd(row.work, row.overheads({}));
+    const double after = ParameterSpread(fit_profile(pointers(rows), ""), row.scope).log_sd(row.work, row.overheads({}));
     const double noise = row.metric == Metric::prefill_rate ? 0.08 : 0.05;  // of one rate (calibration/fit.cpp)
     const double expected = 1 / std::sqrt(1 / (before * before) + 1 / (noise * noise));
     EXPECT_GT(before, 2 * expected);

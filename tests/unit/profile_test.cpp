@@ -113,22 +113,23 @@ TEST(ParameterSpread, ParametersThatMakeUpForEachOtherLeaveLittleOpen) {
     ASSERT_EQ(correlated_with(p, "bandwidth/device/rtx-4090")[1], "kernel/name/mmq (a, b)");
     p.parameters["bandwidth/device/rtx-4090"].correlations = {0, static_cast<std::int16_t>(correlation), 0, 0, 0};
     const double expected = std::sqrt(0.01 * 0.01 + 0.1 * 0.1 + 2 * correlation / 1000.0 * 0.01 * 0.1);
-    EXPECT_NEAR(ParameterSpread(p, scope).log_sd({work_of(1, 0, 0)}, 0), expected, 1e-12) << correlation;
+    EXPECT_NEAR(ParameterSpread(p, scope).log_sd({work_of(1, 0, 0)}, {}), expected, 1e-12) << correlation;
   }
 }
 
 TEST(ParameterSpread, WeighsPartsOfTheTime) {
   const ParameterSpread spread(example(), {"rtx-4090", "ada", "stack"});
   // Half of the time is the step, whose deviation is 0.1; the other half is bound by memory, sqrt(0.01^2 + 0.1^2).
-  EXPECT_NEAR(spread.log_sd({work_of(1, 0, 0)}, 2), 0.5 * std::sqrt(0.1 * 0.1 + 0.01 * 0.01 + 0.1 * 0.1), 1e-12);
-  EXPECT_EQ(spread.log_sd({}, 0), 0);
+  EXPECT_NEAR(spread.log_sd({work_of(1, 0, 0)}, {.step = 2}), 0.5 * std::sqrt(0.1 * 0.1 + 0.01 * 0.01 + 0.1 * 0.1),
+              1e-12);
+  EXPECT_EQ(spread.log_sd({}, {}), 0);
 }
 
 TEST(ParameterSpread, ADeviceThatWasNotMeasuredStraysFromItsArchitecture) {
   OpWork op = work_of(1, 0, 0);
   op.corrected_by_kernel = false;
   const ParameterSpread spread(example(), {"rtx-4070", "ada", "stack"});
-  EXPECT_NEAR(spread.log_sd({op}, 0), std::hypot(0.03, 0.1), 1e-12);
+  EXPECT_NEAR(spread.log_sd({op}, {}), std::hypot(0.03, 0.1), 1e-12);
 }
 
 TEST(ProfileFile, ReadsWhatItWrites) {

@@ -48,8 +48,8 @@ TEST(Update, OneRowLeavesOpenWhatBayesSays) {
   measure(rows, {}, 0);
   const FitRow& row = rows.front();
   const Profile updated = updated_profile(prior(), pointers(rows), "");
-  const double before = ParameterSpread(prior(), row.scope).log_sd(row.work, row.step_seconds);
-  const double after = ParameterSpread(updated, row.scope).log_sd(row.work, row.step_seconds);
+  const double before = ParameterSpread(prior(), row.scope).log_sd(row.work, row.overheads({}));
+  const double after = ParameterSpread(updated, row.scope).log_sd(row.work, row.overheads({}));
   const double noise = row.metric == Metric::prefill_rate ? 0.08 : 0.05;  // of one rate (calibration/residual.cpp)
   const double expected = 1 / std::sqrt(1 / (before * before) + 1 / (noise * noise));
   EXPECT_NEAR(after, expected, 0.03 * expected);

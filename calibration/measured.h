@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// How several sequences were measured at once, and the steps that the measured figure consists of.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "calibration/observation.h"
+#include "model/prediction.h"
+
+namespace silicast {
+
+enum class Measured : std::uint8_t {
+  apart,        // prefill and decoding each by itself: llama-bench, llama-batched-bench
+  whole_batch,  // so many requests together, from the first request to the last token
+  burst,        // so many requests together, from the first token to the last (llama-benchy)
+  closed_loop,  // so many clients, each asking again as soon as it is answered
+};
+
+// What the notes say of a row with several sequences; a server's clients ask again unless they say otherwise.
+Measured measured_how(const Observation& row);
+
+// The steps in which `tokens` are generated. At batch 1 all ways but `apart` are the whole request.
+struct MeasuredSteps {
+  std::vector<RepeatedStep> steps;
+  double tokens = 0;    // generated
+  double prompts = 0;   // tokens of prompts that are read meanwhile
+  double requests = 0;  // whose overhead passes one after the other
+};
+// `most_prefill` and `most_decode` as in prefill_steps and decode_steps.
+MeasuredSteps measured_steps(const Query& query, Measured how, std::int64_t ubatch, std::int64_t most_prefill,
+                             std::int64_t most_decode);
+
+}  // namespace silicast
