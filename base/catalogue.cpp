@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "base/product_name.h"
 #include "base/text.h"
 
 namespace silicast {
@@ -204,11 +205,20 @@ std::optional<Entry> Catalogue::try_find(std::string_view name) const {
 
 Entry Catalogue::find(std::string_view name) const {
   if (auto entry = try_find(name)) return std::move(*entry);
+  std::vector<Entry> entries = all();
+  const std::string product = product_name(name);
   std::vector<std::string> known;
-  for (const auto& entry : all()) {
-    known.push_back(entry.id);
-    known.insert(known.end(), entry.aliases.begin(), entry.aliases.end());
+  std::vector<std::size_t> same;  // products of that name
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    std::vector<std::string> names = entries[i].aliases;
+    names.insert(names.begin(), entries[i].id);
+    known.insert(known.end(), names.begin(), names.end());
+    names.push_back(entries[i].name);
+    const bool matches =
+        std::any_of(names.begin(), names.end(), [&](const auto& n) { return product_name(n) == product; });
+    if (!product.empty() && matches) same.push_back(i);
   }
+  if (same.size() == 1) return std::move(entries[same.front()]);
   throw InputError("unknown " + kind_ + " '" + std::string(name) + "'" + did_you_mean(name, known) +
                    "; 'silicast list " + kind_ + "s' shows all " + kind_ + "s");
 }

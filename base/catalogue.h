@@ -32,7 +32,7 @@ class Catalogue {
   // `kind` names what the folder holds, for messages: "device". Files are read when needed. The folder must exist.
   Catalogue(std::filesystem::path folder, std::string kind);
 
-  // By id or alias. An InputError suggests names that come close.
+  // By id or alias, else by a name of this product alone (product_name.h). An InputError suggests names that are near.
   [[nodiscard]] Entry find(std::string_view name) const;
   [[nodiscard]] std::optional<Entry> try_find(std::string_view name) const;
   // A file of the user's own; it may have variants only if exactly one of them is wanted: NAME.yaml#variant.

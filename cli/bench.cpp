@@ -2,8 +2,6 @@
 // silicast bench: what this machine can do, and what the reference engine makes of it.
 #include "cli/bench.h"
 
-#include <CLI/CLI.hpp>
-
 #include "base/text.h"
 #include "cli/command.h"
 #include "engine/measure/sample.h"
@@ -116,9 +114,9 @@ Table for_people(Table table) {
   return result;
 }
 
-void add_bench(CLI::App& app, Action& action) {
-  CLI::App& bench = *app.add_subcommand("bench", "Measures this machine, and the reference engine on it");
-  bench.require_subcommand(1);
+void add_bench(const Command& app, Action& action) {
+  const Command bench = app.add_command("bench", "Measures this machine, and the reference engine on it");
+  bench.require_command();
   add_bench_limits(bench, action);
   add_bench_kernels(bench, action);
   add_bench_model(bench, action);

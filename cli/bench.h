@@ -9,10 +9,6 @@
 #include "engine/type_traits.h"
 #include "report/table.h"
 
-namespace CLI {
-class App;
-}
-
 namespace silicast::cli {
 
 // Comma-separated numbers of 1 or more, "1,2,4"; empty: none. UsageError names the option.

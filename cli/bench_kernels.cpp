@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // silicast bench kernels: the engine's products beside the limits of the same run.
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "base/text.h"
@@ -135,24 +134,24 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_bench_kernels(CLI::App& bench, Action& action) {
+void add_bench_kernels(const Command& bench, Action& action) {
   const auto options = std::make_shared<Options>();
-  CLI::App& command = *bench.add_subcommand("kernels", "The engine's products, type by type, beside the limits");
+  const Command command = bench.add_command("kernels", "The engine's products, type by type, beside the limits");
   command.add_flag("--quick", options->quick, "One shape, batches of 1, 4 and 512, cold: a minute at most");
-  command.add_option("--type", options->types, "Types of the weights (default: all)")->type_name("TYPE,...");
-  command.add_option("--shape", options->shapes, "Shapes (default: layers of real models)")->type_name("RxC,...");
-  command.add_option("--batch", options->batches, "Rows of activations (default 1, 2, 4 ... 512)")->type_name("N,...");
-  command.add_option("--threads", options->threads, "Thread counts (default 1, 2, 4 ... and all)")->type_name("N,...");
+  command.add_option("--type", options->types, "Types of the weights (default: all)").type_name("TYPE,...");
+  command.add_option("--shape", options->shapes, "Shapes (default: layers of real models)").type_name("RxC,...");
+  command.add_option("--batch", options->batches, "Rows of activations (default 1, 2, 4 ... 512)").type_name("N,...");
+  command.add_option("--threads", options->threads, "Thread counts (default 1, 2, 4 ... and all)").type_name("N,...");
   command.add_option("--isa", options->isa, "The instruction set (default: the best this machine has)")
-      ->type_name("NAME");
+      .type_name("NAME");
   command.add_flag("--cold", options->cold, "Weights from memory only");
   command.add_flag("--hot", options->hot, "Weights from the caches only");
   add_format_option(command, options->format, {Format::text, Format::json, Format::csv, Format::md});
-  command.footer(
+  command.examples(
       "silicast bench kernels --quick\n"
       "silicast bench kernels --type Q4_K,Q8_0 --shape 4096x4096 --batch 1,512 --format json\n"
       "silicast bench kernels --isa avx2 --threads 1 --hot");
-  command.callback([&action, options] { action = [options] { return run(*options); }; });
+  command.when_asked([&action, options] { action = [options] { return run(*options); }; });
 }
 
 }  // namespace silicast::cli

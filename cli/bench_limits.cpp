@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // silicast bench limits: memory, caches, arithmetic, barriers, pages, storage.
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
 
@@ -88,19 +87,19 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_bench_limits(CLI::App& bench, Action& action) {
+void add_bench_limits(const Command& bench, Action& action) {
   const auto options = std::make_shared<Options>();
-  CLI::App& command = *bench.add_subcommand("limits", "What this machine can do: memory, caches, arithmetic, storage");
+  const Command command = bench.add_command("limits", "What this machine can do: memory, caches, arithmetic, storage");
   command.add_flag("--quick", options->quick, "Less of everything: a minute at most");
-  command.add_option("--threads", options->threads, "Thread counts (default 1, 2, 4 ... and all)")->type_name("N,N...");
+  command.add_option("--threads", options->threads, "Thread counts (default 1, 2, 4 ... and all)").type_name("N,N...");
   command.add_option("--storage", options->storage, "Where a file is written and read (default: this folder)")
-      ->type_name("DIR");
+      .type_name("DIR");
   command.add_flag("--no-storage", options->no_storage, "Writes no file");
   add_format_option(command, options->format, {Format::text, Format::json, Format::csv, Format::md});
-  command.footer(
+  command.examples(
       "silicast bench limits --quick\n"
       "silicast bench limits --threads 1,8 --no-storage --format json");
-  command.callback([&action, options] { action = [options] { return run(*options); }; });
+  command.when_asked([&action, options] { action = [options] { return run(*options); }; });
 }
 
 }  // namespace silicast::cli

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // silicast bench model: whole models, with llama-bench's tests and fields (tools/llama-bench of llama.cpp), so that
 // what reads the one reads the other.
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cmath>
 #include <ctime>
@@ -266,30 +265,30 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_bench_model(CLI::App& bench, Action& action) {
+void add_bench_model(const Command& bench, Action& action) {
   const auto options = std::make_shared<Options>();
-  CLI::App& command = *bench.add_subcommand("model", "Whole models, with llama-bench's tests and fields");
-  command.add_option("FILE,-m,--model", options->file, "A GGUF")->type_name("FILE.gguf");
+  const Command command = bench.add_command("model", "Whole models, with llama-bench's tests and fields");
+  command.add_option("FILE,-m,--model", options->file, "A GGUF").type_name("FILE.gguf");
   command.add_option("--arch", options->architecture, "A model of the catalogue, with random weights")
-      ->type_name("NAME");
-  command.add_option("--quant", options->quant, "Its quantization (default Q4_K_M)")->type_name("NAME");
-  command.add_option("-p,--prompt", options->prompts, "Tokens of a prompt (default 512; 0: none)")->type_name("N,...");
-  command.add_option("-n,--gen", options->gens, "Tokens decoded (default 128; 0: none)")->type_name("N,...");
-  command.add_option("-d,--depth", options->depths, "Tokens in the cache before (default 0)")->type_name("N,...");
-  command.add_option("-t,--threads", options->threads, "Thread counts (default: all)")->type_name("N,...");
-  command.add_option("-r,--repetitions", options->repetitions, "Of each test (default 5)")->type_name("N");
-  command.add_option("--ubatch", options->ubatch, "Most tokens of a prefill step (default 512)")->type_name("N");
-  command.add_option("--kv-type", options->kv_type, "Type of the KV cache: f16 (default) or q8_0")->type_name("TYPE");
+      .type_name("NAME");
+  command.add_option("--quant", options->quant, "Its quantization (default Q4_K_M)").type_name("NAME");
+  command.add_option("-p,--prompt", options->prompts, "Tokens of a prompt (default 512; 0: none)").type_name("N,...");
+  command.add_option("-n,--gen", options->gens, "Tokens decoded (default 128; 0: none)").type_name("N,...");
+  command.add_option("-d,--depth", options->depths, "Tokens in the cache before (default 0)").type_name("N,...");
+  command.add_option("-t,--threads", options->threads, "Thread counts (default: all)").type_name("N,...");
+  command.add_option("-r,--repetitions", options->repetitions, "Of each test (default 5)").type_name("N");
+  command.add_option("--ubatch", options->ubatch, "Most tokens of a prefill step (default 512)").type_name("N");
+  command.add_option("--kv-type", options->kv_type, "Type of the KV cache: f16 (default) or q8_0").type_name("TYPE");
   command.add_option("--isa", options->isa, "The instruction set (default: the best this machine has)")
-      ->type_name("NAME");
+      .type_name("NAME");
   command.add_option("-o,--output,--format", options->output, "text (default), json, jsonl, csv or md")
-      ->type_name("FORM")
-      ->group("Output");
+      .type_name("FORM")
+      .group("Output");
   add_data_option(command, options->data);
-  command.footer(
+  command.examples(
       "silicast bench model model.gguf -p 512 -n 128 -o json > run.json; silicast calibrate import run.json\n"
       "silicast bench model --arch tinyllama-1.1b --quant Q4_0 -t 1,2 -r 3 -o md");
-  command.callback([&action, options] { action = [options] { return run(*options); }; });
+  command.when_asked([&action, options] { action = [options] { return run(*options); }; });
 }
 
 }  // namespace silicast::cli

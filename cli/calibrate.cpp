@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // silicast calibrate: measured runs into a store, and out of it.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -79,17 +78,17 @@ ExitCode export_runs(const Options& options) {
   return ExitCode::done;
 }
 
-void add_store_option(CLI::App& command, Options& options) {
+void add_store_option(const Command& command, Options& options) {
   command
       .add_option("--store", options.store,
                   "Where the runs are kept (default: silicast/observations.sqlite in the user's data folder)")
-      ->type_name("FILE");
+      .type_name("FILE");
 }
 
 constexpr const char* what_files_lack = "What the file does not tell";
 
 // A whole number from 1 on.
-void add_count(CLI::App& command, const std::string& name, const std::string& help,
+void add_count(const Command& command, const std::string& name, const std::string& help,
                std::optional<std::int64_t>& target) {
   const auto read = [name, &target](const std::string& text) {
     const auto value = parse_integer(text);
@@ -97,84 +96,84 @@ void add_count(CLI::App& command, const std::string& name, const std::string& he
       throw UsageError(name + ": a whole number from 1 on is expected, got '" + text + "'");
     target = value;
   };
-  command.add_option_function<std::string>(name, read, help)->type_name("N")->group(what_files_lack);
+  command.add_option(name, read, help).type_name("N").group(what_files_lack);
 }
 
-void add_import(CLI::App& calibrate, Action& action) {
+void add_import(const Command& calibrate, Action& action) {
   const auto options = std::make_shared<Options>();
-  CLI::App& command = *calibrate.add_subcommand("import", "Measured runs of other programs into the store");
+  const Command command = calibrate.add_command("import", "Measured runs of other programs into the store");
   command
       .add_option("FILE", options->files,
                   "What llama-bench (json, jsonl, csv, md), vllm bench, trtllm-bench or mlx_lm.benchmark wrote, or a "
                   "CSV of measurements")
-      ->required();
+      .required();
   add_stated_options(command, options->stated);
   command
       .add_option("--from", options->from,
                   "The files' format: " + join(import_formats(), ", ") + " (default: by what they hold)")
-      ->type_name("FORMAT");
+      .type_name("FORMAT");
   add_store_option(command, *options);
   add_format_option(command, options->format, {Format::text, Format::json});
   add_data_option(command, options->data);
-  command.footer(
+  command.examples(
       "llama-bench -m model.gguf -o json > run.json; silicast calibrate import run.json\n"
       "silicast calibrate import table.md --device m2-ultra-76\n"
       "silicast calibrate import serve.json --device h100-sxmx2 --quant FP8\n"
       "silicast calibrate import mlx.txt --device m4-max-40 --model llama-3.1-8b --quant MLX-4bit");
-  command.callback([options, &action] { action = [options] { return import_files(*options); }; });
+  command.when_asked([options, &action] { action = [options] { return import_files(*options); }; });
 }
 
-void add_list_runs(CLI::App& calibrate, Action& action) {
+void add_list_runs(const Command& calibrate, Action& action) {
   const auto options = std::make_shared<Options>();
-  CLI::App& command = *calibrate.add_subcommand("list", "The runs in the store");
+  const Command command = calibrate.add_command("list", "The runs in the store");
   add_store_option(command, *options);
   add_format_option(command, options->format, {Format::text, Format::json, Format::csv, Format::md});
-  command.footer(
+  command.examples(
       "silicast calibrate list\n"
       "silicast calibrate list --store lab.sqlite --format csv");
-  command.callback([options, &action] { action = [options] { return list_runs(*options); }; });
+  command.when_asked([options, &action] { action = [options] { return list_runs(*options); }; });
 }
 
-void add_export(CLI::App& calibrate, Action& action) {
+void add_export(const Command& calibrate, Action& action) {
   const auto options = std::make_shared<Options>();
-  CLI::App& command = *calibrate.add_subcommand("export", "The runs in the store as a CSV of measurements");
+  const Command command = calibrate.add_command("export", "The runs in the store as a CSV of measurements");
   command.add_option("FILE", options->files, "Where to; - is the standard output")
-      ->required()
-      ->expected(1)
-      ->type_name("FILE.csv");
+      .required()
+      .expected(1)
+      .type_name("FILE.csv");
   add_store_option(command, *options);
-  command.footer(
+  command.examples(
       "silicast calibrate export runs.csv\n"
       "silicast calibrate export - | head");
-  command.callback([options, &action] { action = [options] { return export_runs(*options); }; });
+  command.when_asked([options, &action] { action = [options] { return export_runs(*options); }; });
 }
 
 }  // namespace
 
-void add_stated_options(CLI::App& command, Stated& stated) {
+void add_stated_options(const Command& command, Stated& stated) {
   command.add_option("--device", stated.device, "The device that the runs were made on; several of it: NAMExN")
-      ->type_name("NAME")
-      ->group(what_files_lack);
-  command.add_option("--model", stated.model, "The model")->type_name("NAME")->group(what_files_lack);
-  command.add_option("--quant", stated.quant, "Its quantization")->type_name("NAME")->group(what_files_lack);
+      .type_name("NAME")
+      .group(what_files_lack);
+  command.add_option("--model", stated.model, "The model").type_name("NAME").group(what_files_lack);
+  command.add_option("--quant", stated.quant, "Its quantization").type_name("NAME").group(what_files_lack);
   command.add_option("--backend", stated.backend, "The software, such as llama.cpp-cuda")
-      ->type_name("NAME")
-      ->group(what_files_lack);
+      .type_name("NAME")
+      .group(what_files_lack);
   add_count(command, "--prompt", "Tokens of each prompt", stated.prompt);
   add_count(command, "--gen", "Tokens generated for each", stated.gen);
   add_count(command, "--concurrency", "Requests at once", stated.concurrency);
 }
 
-void add_calibrate(CLI::App& app, Action& action) {
-  CLI::App& command =
-      *app.add_subcommand("calibrate", "Measured runs: of this machine, imported, listed, exported, fitted");
-  command.require_subcommand(1);
+void add_calibrate(const Command& app, Action& action) {
+  const Command command =
+      app.add_command("calibrate", "Measured runs: of this machine, imported, listed, exported, fitted");
+  command.require_command();
   add_import(command, action);
   add_list_runs(command, action);
   add_export(command, action);
   add_fit(command, action);
   add_host(command, action);
-  command.footer(
+  command.examples(
       "silicast calibrate host --quick\n"
       "silicast calibrate import run.json\n"
       "silicast calibrate list\n"

@@ -18,7 +18,7 @@ namespace silicast::cli {
 std::string today();
 
 // --device, --model and so on: what files of runs do not tell.
-void add_stated_options(CLI::App& command, Stated& stated);
+void add_stated_options(const Command& command, Stated& stated);
 
 // Of `silicast calibrate host`.
 struct HostOptions {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // silicast calibrate fit: profiles from measured rates.
-#include <CLI/CLI.hpp>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -64,22 +64,22 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_fit(CLI::App& calibrate, Action& action) {
+void add_fit(const Command& calibrate, Action& action) {
   const auto options = std::make_shared<Options>();
-  CLI::App& command =
-      *calibrate.add_subcommand("fit", "Profiles from measured rates: what they say about stacks and devices");
+  const Command command =
+      calibrate.add_command("fit", "Profiles from measured rates: what they say about stacks and devices");
   command.add_option("FILE", options->files, "Measurements, one a row: CSV with the columns of docs/data-format.md")
-      ->required()
-      ->type_name("FILE.csv");
+      .required()
+      .type_name("FILE.csv");
   command.add_option("--out", options->out, "Folder of the profiles (default: profiles/ of the data folder)")
-      ->type_name("DIR")
-      ->group("Output");
+      .type_name("DIR")
+      .group("Output");
   command.add_option("--date", options->date, "Date that the profiles state (default: today)")
-      ->type_name("YEAR-MONTH-DAY")
-      ->group("Output");
+      .type_name("YEAR-MONTH-DAY")
+      .group("Output");
   add_data_option(command, options->data);
-  command.footer("silicast calibrate fit measurements.csv --out /tmp/profiles");
-  command.callback([options, &action] { action = [options] { return run(*options); }; });
+  command.examples("silicast calibrate fit measurements.csv --out /tmp/profiles");
+  command.when_asked([options, &action] { action = [options] { return run(*options); }; });
 }
 
 }  // namespace silicast::cli

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // silicast calibrate host: this machine's limits and kernels become a profile, which is then tried on whole runs that
 // it has not seen.
-#include <CLI/CLI.hpp>
 #include <array>
 #include <chrono>
 #include <cmath>
@@ -349,35 +348,35 @@ std::pair<HostMachine, std::filesystem::path> describe_host(const std::filesyste
   return {machine, file};
 }
 
-void add_host(CLI::App& calibrate, Action& action) {
+void add_host(const Command& calibrate, Action& action) {
   const auto options = std::make_shared<HostOptions>();
-  CLI::App& command = *calibrate.add_subcommand("host",
-                                                "This machine: its limits and kernels, or runs that it has made, "
-                                                "become a profile, tried on runs that the fit has "
-                                                "not seen");
+  const Command command = calibrate.add_command(
+      "host",
+      "This machine: its limits and kernels, or runs that it has made, become a profile, tried on "
+      "runs that the fit has not seen");
   command.add_flag("--quick", options->quick, "Fewer types of runs: three minutes at most");
   command
       .add_option("--import", options->imports,
                   "Instead of measuring: runs that another program measured here, in the files that `calibrate import` "
                   "reads")
-      ->type_name("FILE...");
+      .type_name("FILE...");
   add_stated_options(command, options->stated);
   command
       .add_option("--out", options->out,
                   "Where devices/host.yaml and the profile go (default: silicast in the user's data folder, where "
                   "predict finds them)")
-      ->type_name("DIR")
-      ->group("Output");
+      .type_name("DIR")
+      .group("Output");
   command.add_option("--store", options->store, "Where the runs are kept (default: in the user's data folder)")
-      ->type_name("FILE")
-      ->group("Output");
+      .type_name("FILE")
+      .group("Output");
   add_format_option(command, options->format, {Format::text, Format::json});
   add_data_option(command, options->data);
-  command.footer(
+  command.examples(
       "silicast calibrate host --quick\n"
       "silicast predict --device host --model llama-3.2-1b --quant Q4_K_M\n"
       "silicast calibrate host --import llama-bench.json --device rtx-4090");
-  command.callback([options, &action] {
+  command.when_asked([options, &action] {
     if (options->quick && !options->imports.empty())
       throw UsageError("--quick and --import exclude each other: imported runs take no time");
     action = [options] { return options->imports.empty() ? measured_here(*options) : measured_elsewhere(*options); };

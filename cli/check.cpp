@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // silicast check: the lint of data files.
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "cli/command.h"
@@ -46,19 +45,19 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_check(CLI::App& app, Action& action) {
+void add_check(const Command& app, Action& action) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command =
-      app.add_subcommand("check", "Lint of data files: readable, consistent, every figure with its source");
-  command->add_option("FILE", options->files,
-                      "YAML files of devices, models, quants, stacks or workloads, CSV files of measurements (default: "
-                      "the data folder)");
-  add_format_option(*command, options->format, {Format::text, Format::json});
-  add_data_option(*command, options->data);
-  command->footer(
+  const Command command =
+      app.add_command("check", "Lint of data files: readable, consistent, every figure with its source");
+  command.add_option("FILE", options->files,
+                     "YAML files of devices, models, quants, stacks or workloads, CSV files of measurements (default: "
+                     "the data folder)");
+  add_format_option(command, options->format, {Format::text, Format::json});
+  add_data_option(command, options->data);
+  command.examples(
       "silicast check\n"
       "silicast check my-machine.yaml my-model.yaml");
-  command->callback([options, &action] { action = [options] { return run(*options); }; });
+  command.when_asked([options, &action] { action = [options] { return run(*options); }; });
 }
 
 }  // namespace silicast::cli

@@ -6,13 +6,10 @@
 #include <functional>
 #include <string>
 #include <vector>
+#include "cli/command_line.h"
 
 #include "base/error.h"
 #include "report/prediction.h"
-
-namespace CLI {
-class App;
-}
 
 namespace silicast::cli {
 
@@ -20,34 +17,34 @@ namespace silicast::cli {
 using Action = std::function<ExitCode()>;
 
 // Each of these adds one command, which sets the action when it is the one asked for.
-void add_predict(CLI::App& app, Action& action);
-void add_explain(CLI::App& app, Action& action);
-void add_compare(CLI::App& app, Action& action);
-void add_curve(CLI::App& app, Action& action);
-void add_list(CLI::App& app, Action& action);
-void add_show(CLI::App& app, Action& action);
-void add_check(CLI::App& app, Action& action);
-void add_serve_sim(CLI::App& app, Action& action);
-void add_plan(CLI::App& app, Action& action);
-void add_validate(CLI::App& app, Action& action);
-void add_calibrate(CLI::App& app, Action& action);
-void add_bench(CLI::App& app, Action& action);
+void add_predict(const Command& app, Action& action);
+void add_explain(const Command& app, Action& action);
+void add_compare(const Command& app, Action& action);
+void add_curve(const Command& app, Action& action);
+void add_list(const Command& app, Action& action);
+void add_show(const Command& app, Action& action);
+void add_check(const Command& app, Action& action);
+void add_serve_sim(const Command& app, Action& action);
+void add_plan(const Command& app, Action& action);
+void add_validate(const Command& app, Action& action);
+void add_calibrate(const Command& app, Action& action);
+void add_bench(const Command& app, Action& action);
 // Of `silicast bench`.
-void add_bench_limits(CLI::App& bench, Action& action);
-void add_bench_kernels(CLI::App& bench, Action& action);
-void add_engine(CLI::App& app, Action& action);
-void add_bench_model(CLI::App& bench, Action& action);
-void add_sweep(CLI::App& app, Action& action);
-void add_recommend(CLI::App& app, Action& action);
+void add_bench_limits(const Command& bench, Action& action);
+void add_bench_kernels(const Command& bench, Action& action);
+void add_engine(const Command& app, Action& action);
+void add_bench_model(const Command& bench, Action& action);
+void add_sweep(const Command& app, Action& action);
+void add_recommend(const Command& app, Action& action);
 // Of `silicast calibrate`.
-void add_fit(CLI::App& calibrate, Action& action);
-void add_host(CLI::App& calibrate, Action& action);
+void add_fit(const Command& calibrate, Action& action);
+void add_host(const Command& calibrate, Action& action);
 
 enum class Format { text, json, csv, md, yaml };
 // --format, one of those named; the first is the default.
-void add_format_option(CLI::App& command, Format& format, std::vector<Format> accepted);
+void add_format_option(const Command& command, Format& format, std::vector<Format> accepted);
 // --data DIR
-void add_data_option(CLI::App& command, std::string& folder);
+void add_data_option(const Command& command, std::string& folder);
 
 // Where the program stands; empty where the system does not tell.
 std::filesystem::path executable_folder();

@@ -57,33 +57,30 @@ void remember(std::vector<Alternatives>& given, const std::string& option, const
 }
 
 // The options of a query, repeatable, with the texts that predict shows.
-void add_repeatable(CLI::App& command, std::vector<Alternatives>& given) {
+void add_repeatable(const Command& command, std::vector<Alternatives>& given) {
   Query unused;
   CLI::App single;
   single.set_help_flag();
-  add_query_options(single, unused);
+  add_query_options(Command(single), unused);
   for (const CLI::Option* option : single.get_options()) {
     const std::string name = "--" + option->get_lnames().front();
     if (option->get_type_size() == 0) {
       command
-          .add_flag_callback(
+          .add_flag(
               name,
               [&given, name] {
                 alternatives_of(given, name) = {name, {""}, true};
               },
               option->get_description())
-          ->group(option->get_group());
+          .group(option->get_group());
       continue;
     }
     const auto read = [&given, name](const std::vector<std::string>& texts) {
       for (const std::string& text : texts) remember(given, name, text);
     };
-    command.add_option_function<std::vector<std::string>>(name, read, option->get_description())
-        ->type_name(option->get_type_name())
-        ->type_size(1)
-        ->expected(1)
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-        ->group(option->get_group());
+    command.add_repeatable(name, read, option->get_description())
+        .type_name(option->get_type_name())
+        .group(option->get_group());
   }
 }
 
@@ -91,7 +88,7 @@ void add_repeatable(CLI::App& command, std::vector<Alternatives>& given) {
 Query query_of(const std::vector<Alternatives>& given, const std::vector<std::size_t>& chosen) {
   Query query;
   CLI::App single;
-  add_query_options(single, query);
+  add_query_options(Command(single), query);
   std::vector<std::string> words;
   for (std::size_t i = 0; i < given.size(); ++i) {
     const std::string option = given[i].option.substr(0, given[i].option.find(' '));
@@ -196,26 +193,26 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_compare(CLI::App& app, Action& action) {
+void add_compare(const Command& app, Action& action) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command =
-      app.add_subcommand("compare", "Every combination of options that are given several times, side by side");
-  add_repeatable(*command, options->given);
+  const Command command =
+      app.add_command("compare", "Every combination of options that are given several times, side by side");
+  add_repeatable(command, options->given);
   command
-      ->add_option("--sort", options->sort,
-                   "Best first by this column: " + join(compared_columns(), ", ") + ", or an option that varies")
-      ->type_name("COLUMN")
-      ->group("Output");
-  add_format_option(*command, options->format, {Format::text, Format::json, Format::csv, Format::md});
-  add_plot_option(*command, options->plot);
-  add_data_option(*command, options->data);
-  command->footer(
+      .add_option("--sort", options->sort,
+                  "Best first by this column: " + join(compared_columns(), ", ") + ", or an option that varies")
+      .type_name("COLUMN")
+      .group("Output");
+  add_format_option(command, options->format, {Format::text, Format::json, Format::csv, Format::md});
+  add_plot_option(command, options->plot);
+  add_data_option(command, options->data);
+  command.examples(
       "silicast compare --model llama-3.1-8b --quant Q4_K_M,Q8_0,F16 --device rtx-4090 --device m2-ultra-76\n"
       "silicast compare --model llama-3.3-70b --quant Q4_K_M --device rtx-a6000,m2-ultra-76 --depth 0,8000 --sort "
       "decode\n"
       "silicast compare --model llama-3-8b --device m2-ultra-76 --set gpu.cores=60 --set gpu.cores=76 --plot "
       "cores.html");
-  command->callback([options, &action] { action = [options] { return run(*options); }; });
+  command.when_asked([options, &action] { action = [options] { return run(*options); }; });
 }
 
 }  // namespace silicast::cli

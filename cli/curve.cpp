@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
 
@@ -45,20 +44,20 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_curve(CLI::App& app, Action& action) {
+void add_curve(const Command& app, Action& action) {
   const auto options = std::make_shared<Options>();
   options->query.concurrency = usual_most;
-  CLI::App* command = app.add_subcommand(
+  const Command command = app.add_command(
       "curve", "Continuous batching: throughput against latency from one sequence to --concurrency (default 256)");
-  add_query_options(*command, options->query);
-  add_format_option(*command, options->format, {Format::text, Format::json, Format::csv, Format::md});
-  add_plot_option(*command, options->plot);
-  add_data_option(*command, options->data);
-  command->footer(
+  add_query_options(command, options->query);
+  add_format_option(command, options->format, {Format::text, Format::json, Format::csv, Format::md});
+  add_plot_option(command, options->plot);
+  add_data_option(command, options->data);
+  command.examples(
       "silicast curve --model llama-3.1-8b --quant BF16 --device h100-sxm --stack vllm --prompt 1024 --gen 256\n"
       "silicast curve --model qwen3-30b-a3b --quant Q4_K_M --device rtx-4090 --concurrency 64 --kv-unified\n"
       "silicast curve --model llama-3.3-70b --quant Q4_K_M --device m2-ultra-76 --plot curve.html");
-  command->callback([options, &action] { action = [options] { return run(*options); }; });
+  command.when_asked([options, &action] { action = [options] { return run(*options); }; });
 }
 
 }  // namespace silicast::cli

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
 #include <numeric>
@@ -93,22 +92,22 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_engine_logits(CLI::App& engine, Action& action) {
+void add_engine_logits(const Command& engine, Action& action) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command = engine.add_subcommand("logits", "The logits after each token of a sequence");
-  add_engine_options(*command, options->engine);
-  command->add_option("--tokens", options->tokens, "Token ids with commas between")
-      ->required()
-      ->type_name("N,N,...")
-      ->group("What is asked");
-  command->add_option("--out", options->out, "All of them as a NumPy file: float32, a row for each token")
-      ->type_name("FILE.npy")
-      ->group("Output");
-  add_format_option(*command, options->format, {Format::text, Format::json});
-  command->footer(
+  const Command command = engine.add_command("logits", "The logits after each token of a sequence");
+  add_engine_options(command, options->engine);
+  command.add_option("--tokens", options->tokens, "Token ids with commas between")
+      .required()
+      .type_name("N,N,...")
+      .group("What is asked");
+  command.add_option("--out", options->out, "All of them as a NumPy file: float32, a row for each token")
+      .type_name("FILE.npy")
+      .group("Output");
+  add_format_option(command, options->format, {Format::text, Format::json});
+  command.examples(
       "silicast engine logits model.gguf --tokens 1,2,3\n"
       "silicast engine logits model.gguf --tokens 1,2,3 --out logits.npy --format json");
-  command->callback([options, &action] { action = [options] { return run(*options); }; });
+  command.when_asked([options, &action] { action = [options] { return run(*options); }; });
 }
 
 }  // namespace silicast::cli

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/engine_options.h"
 
-#include <CLI/CLI.hpp>
 #include <limits>
 
 #include "base/text.h"
@@ -34,10 +33,10 @@ void read_kv_type(const std::string& name, engine::SessionOptions& session) {
 
 }  // namespace
 
-void add_count_option(CLI::App& command, const std::string& name, std::int64_t least, const std::string& help,
+void add_count_option(const Command& command, const std::string& name, std::int64_t least, const std::string& help,
                       const char* group, std::optional<std::int64_t>& target) {
   command
-      .add_option_function<std::string>(
+      .add_option(
           name,
           [name, least, &target](const std::string& text) {
             const auto value = parse_integer(text);
@@ -47,15 +46,15 @@ void add_count_option(CLI::App& command, const std::string& name, std::int64_t l
             target = *value;
           },
           help)
-      ->type_name("N")
-      ->group(group);
+      .type_name("N")
+      .group(group);
 }
 
-void add_engine_options(CLI::App& command, EngineOptions& options) {
-  command.add_option("file", options.file, "A GGUF, or any part of a split one")->required()->type_name("FILE");
+void add_engine_options(const Command& command, EngineOptions& options) {
+  command.add_option("file", options.file, "A GGUF, or any part of a split one").required().type_name("FILE");
   const auto count = [&command](const char* name, std::int64_t least, const char* help, auto set) {
     command
-        .add_option_function<std::string>(
+        .add_option(
             name,
             [name, least, set](const std::string& text) {
               const auto value = parse_integer(text);
@@ -65,8 +64,8 @@ void add_engine_options(CLI::App& command, EngineOptions& options) {
               set(*value);
             },
             help)
-        ->type_name("N")
-        ->group(how_group);
+        .type_name("N")
+        .group(how_group);
   };
   count("--threads", 1, "Threads (default: one per processor that may be used)",
         [&options](std::int64_t n) { options.session.threads = static_cast<int>(n); });
@@ -75,25 +74,25 @@ void add_engine_options(CLI::App& command, EngineOptions& options) {
   count("--context", 1, "Positions of the KV cache (default: as many as are needed)",
         [&options](std::int64_t n) { options.context = n; });
   command
-      .add_option_function<std::string>(
+      .add_option(
           "--kv-type", [&options](const std::string& name) { read_kv_type(name, options.session); },
           "Type of the KV cache (default f16)")
-      ->type_name("f16|q8_0")
-      ->group(how_group);
+      .type_name("f16|q8_0")
+      .group(how_group);
   command
-      .add_option_function<std::string>(
+      .add_option(
           "--isa", [&options](const std::string& name) { read_isa(name, options.session); },
           "Force an instruction set: portable, avx2, avx512, avx512_vnni, amx, neon, neon_dotprod")
-      ->type_name("NAME")
-      ->group(how_group);
+      .type_name("NAME")
+      .group(how_group);
   command
-      .add_flag_callback(
+      .add_flag(
           "--no-mmap", [&options] { options.map = false; }, "Read the file into memory instead")
-      ->group(how_group);
+      .group(how_group);
   command
-      .add_flag_callback(
+      .add_flag(
           "--no-pin", [&options] { options.session.pin = false; }, "Let threads move")
-      ->group(how_group);
+      .group(how_group);
   add_data_option(command, options.data);
 }
 

@@ -7,12 +7,9 @@
 #include <string>
 #include <string_view>
 #include <vector>
+#include "cli/command_line.h"
 
 #include "engine/session.h"
-
-namespace CLI {
-class App;
-}
 
 namespace silicast::cli {
 
@@ -25,10 +22,10 @@ struct EngineOptions {
 };
 
 // The GGUF as the first argument, threads, instruction set, micro-batch, type of the cache. Throws UsageError.
-void add_engine_options(CLI::App& command, EngineOptions& options);
+void add_engine_options(const Command& command, EngineOptions& options);
 
 // A number above or at `least`, as an option. Throws UsageError.
-void add_count_option(CLI::App& command, const std::string& name, std::int64_t least, const std::string& help,
+void add_count_option(const Command& command, const std::string& name, std::int64_t least, const std::string& help,
                       const char* group, std::optional<std::int64_t>& target);
 
 std::shared_ptr<const engine::Model> load(const EngineOptions& options);

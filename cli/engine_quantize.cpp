@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "base/text.h"
@@ -36,16 +35,16 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_engine_quantize(CLI::App& engine, Action& action) {
+void add_engine_quantize(const Command& engine, Action& action) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command = engine.add_subcommand("quantize", "The same model in another quantization");
-  command->add_option("in", options->in, "A GGUF, best in F32, F16 or BF16")->required()->type_name("IN.gguf");
-  command->add_option("quant", options->quant, "As llama.cpp spells it: Q4_K_M, IQ3_XXS, ...")->required();
-  command->add_option("out", options->out, "The new file")->required()->type_name("OUT.gguf");
-  add_count_option(*command, "--threads", 1, "Threads (default: all)", "How it runs", options->threads);
-  add_data_option(*command, options->data);
-  command->footer("silicast engine quantize model-f16.gguf Q4_K_M model-q4.gguf");
-  command->callback([options, &action] { action = [options] { return run(*options); }; });
+  const Command command = engine.add_command("quantize", "The same model in another quantization");
+  command.add_option("in", options->in, "A GGUF, best in F32, F16 or BF16").required().type_name("IN.gguf");
+  command.add_option("quant", options->quant, "As llama.cpp spells it: Q4_K_M, IQ3_XXS, ...").required();
+  command.add_option("out", options->out, "The new file").required().type_name("OUT.gguf");
+  add_count_option(command, "--threads", 1, "Threads (default: all)", "How it runs", options->threads);
+  add_data_option(command, options->data);
+  command.examples("silicast engine quantize model-f16.gguf Q4_K_M model-q4.gguf");
+  command.when_asked([options, &action] { action = [options] { return run(*options); }; });
 }
 
 }  // namespace silicast::cli

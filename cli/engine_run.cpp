@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <memory>
 
@@ -148,15 +147,15 @@ double number_of(const std::string& option, const std::string& text) {
   return *number;
 }
 
-void add_sampling(CLI::App& command, Options& options) {
+void add_sampling(const Command& command, Options& options) {
   constexpr const char* group = "Which token is next";
   engine::SamplerOptions& sampler = options.sampler;
   const auto number = [&](const char* name, const char* help, const char* type, auto set) {
     command
-        .add_option_function<std::string>(
+        .add_option(
             name, [name, set](const std::string& text) { set(number_of(name, text)); }, help)
-        ->type_name(type)
-        ->group(group);
+        .type_name(type)
+        .group(group);
   };
   number("--temp", "Temperature (default 0: always the likeliest token)", "X",
          [&sampler](double x) { sampler.temperature = static_cast<float>(x); });
@@ -166,22 +165,22 @@ void add_sampling(CLI::App& command, Options& options) {
          [&sampler](double x) { sampler.top_p = static_cast<float>(x); });
   number("--seed", "Of the draws (default 1)", "N",
          [&sampler](double x) { sampler.seed = static_cast<std::uint64_t>(x < 0 ? 0 : x); });
-  command.add_flag("--stop-at-end", options.stop_at_end, "Stop at the token that ends a text")->group(group);
+  command.add_flag("--stop-at-end", options.stop_at_end, "Stop at the token that ends a text").group(group);
 }
 
 }  // namespace
 
-void add_engine_run(CLI::App& engine, Action& action) {
+void add_engine_run(const Command& engine, Action& action) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command = engine.add_subcommand("run", "Generate from a GGUF on this CPU");
+  const Command command = engine.add_command("run", "Generate from a GGUF on this CPU");
   constexpr const char* what = "What is asked";
-  add_engine_options(*command, options->engine);
-  command->add_option("--tokens", options->tokens, "The prompt as token ids")->type_name("N,N,...")->group(what);
-  command->add_option("--text", options->text, "The prompt as text, where the file carries a tokenizer")
-      ->type_name("TEXT")
-      ->group(what);
+  add_engine_options(command, options->engine);
+  command.add_option("--tokens", options->tokens, "The prompt as token ids").type_name("N,N,...").group(what);
+  command.add_option("--text", options->text, "The prompt as text, where the file carries a tokenizer")
+      .type_name("TEXT")
+      .group(what);
   command
-      ->add_option_function<std::string>(
+      .add_option(
           "--gen",
           [options = options.get()](const std::string& text) {
             const auto value = parse_integer(text);
@@ -190,15 +189,15 @@ void add_engine_run(CLI::App& engine, Action& action) {
             options->gen = *value;
           },
           "Tokens to generate (default 32)")
-      ->type_name("N")
-      ->group(what);
-  add_sampling(*command, *options);
-  add_format_option(*command, options->format, {Format::text, Format::json});
-  command->footer(
+      .type_name("N")
+      .group(what);
+  add_sampling(command, *options);
+  add_format_option(command, options->format, {Format::text, Format::json});
+  command.examples(
       "silicast engine run model.gguf --tokens 1,2,3 --gen 32 --threads 2\n"
       "silicast engine run model.gguf --text \"Once upon a time\" --temp 0.8 --top-p 0.95 --seed 7\n"
       "silicast engine run model.gguf --tokens 1,2,3 --kv-type q8_0 --format json");
-  command->callback([options, &action] { action = [options] { return run(*options); }; });
+  command.when_asked([options, &action] { action = [options] { return run(*options); }; });
 }
 
 }  // namespace silicast::cli

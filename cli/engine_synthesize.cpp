@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <memory>
 
@@ -44,39 +43,39 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_engine_synthesize(CLI::App& engine, Action& action) {
+void add_engine_synthesize(const Command& engine, Action& action) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command = engine.add_subcommand("synthesize", "A GGUF of any architecture with random weights");
+  const Command command = engine.add_command("synthesize", "A GGUF of any architecture with random weights");
   constexpr const char* what = "What is made";
   constexpr const char* sizes = "Other sizes than the architecture's";
-  command->add_option("--arch", options->architecture, "A model of the catalogue, or a .yaml file")
-      ->required()
-      ->type_name("NAME|FILE")
-      ->group(what);
-  command->add_option("--quant", options->quant, "Quantization as llama.cpp spells it: Q4_K_M, IQ3_XXS, F16, ...")
-      ->required()
-      ->type_name("NAME")
-      ->group(what);
-  command->add_option("--out", options->out, "Where it goes")->required()->type_name("FILE.gguf")->group(what);
-  add_count_option(*command, "--seed", 0, "Of the random weights (default 1)", what, options->seed);
-  add_count_option(*command, "--threads", 1, "Threads (default: all)", what, options->threads);
-  add_count_option(*command, "--layers", 1, "Layers; the pattern of their kinds goes on", sizes, options->sizes.layers);
-  add_count_option(*command, "--hidden", 1, "Width of the residual stream", sizes, options->sizes.hidden);
-  add_count_option(*command, "--vocabulary", 1, "Tokens", sizes, options->sizes.vocabulary);
-  add_count_option(*command, "--max-context", 1, "Positions that the model states", sizes, options->sizes.context);
-  add_count_option(*command, "--heads", 1, "Query heads", sizes, options->sizes.heads);
-  add_count_option(*command, "--kv-heads", 1, "Heads of keys and values", sizes, options->sizes.kv_heads);
-  add_count_option(*command, "--head-dim", 1, "Width of a head", sizes, options->sizes.head_dim);
-  add_count_option(*command, "--intermediate", 1, "Width of the feed-forward", sizes, options->sizes.intermediate);
-  add_count_option(*command, "--experts", 1, "Experts", sizes, options->sizes.experts);
-  add_count_option(*command, "--experts-used", 1, "Experts of a token", sizes, options->sizes.experts_used);
-  add_count_option(*command, "--expert-intermediate", 1, "Width of an expert", sizes,
+  command.add_option("--arch", options->architecture, "A model of the catalogue, or a .yaml file")
+      .required()
+      .type_name("NAME|FILE")
+      .group(what);
+  command.add_option("--quant", options->quant, "Quantization as llama.cpp spells it: Q4_K_M, IQ3_XXS, F16, ...")
+      .required()
+      .type_name("NAME")
+      .group(what);
+  command.add_option("--out", options->out, "Where it goes").required().type_name("FILE.gguf").group(what);
+  add_count_option(command, "--seed", 0, "Of the random weights (default 1)", what, options->seed);
+  add_count_option(command, "--threads", 1, "Threads (default: all)", what, options->threads);
+  add_count_option(command, "--layers", 1, "Layers; the pattern of their kinds goes on", sizes, options->sizes.layers);
+  add_count_option(command, "--hidden", 1, "Width of the residual stream", sizes, options->sizes.hidden);
+  add_count_option(command, "--vocabulary", 1, "Tokens", sizes, options->sizes.vocabulary);
+  add_count_option(command, "--max-context", 1, "Positions that the model states", sizes, options->sizes.context);
+  add_count_option(command, "--heads", 1, "Query heads", sizes, options->sizes.heads);
+  add_count_option(command, "--kv-heads", 1, "Heads of keys and values", sizes, options->sizes.kv_heads);
+  add_count_option(command, "--head-dim", 1, "Width of a head", sizes, options->sizes.head_dim);
+  add_count_option(command, "--intermediate", 1, "Width of the feed-forward", sizes, options->sizes.intermediate);
+  add_count_option(command, "--experts", 1, "Experts", sizes, options->sizes.experts);
+  add_count_option(command, "--experts-used", 1, "Experts of a token", sizes, options->sizes.experts_used);
+  add_count_option(command, "--expert-intermediate", 1, "Width of an expert", sizes,
                    options->sizes.expert_intermediate);
-  add_data_option(*command, options->data);
-  command->footer(
+  add_data_option(command, options->data);
+  command.examples(
       "silicast engine synthesize --arch tinyllama-1.1b --quant Q4_K_M --out tiny.gguf\n"
       "silicast engine synthesize --arch qwen3-30b-a3b --quant Q8_0 --layers 4 --experts 16 --out moe.gguf --seed 7");
-  command->callback([options, &action] { action = [options] { return run(*options); }; });
+  command.when_asked([options, &action] { action = [options] { return run(*options); }; });
 }
 
 }  // namespace silicast::cli

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "cli/command.h"
@@ -39,19 +38,19 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_explain(CLI::App& app, Action& action) {
+void add_explain(const Command& app, Action& action) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command =
-      app.add_subcommand("explain", "Why: every operation, what bounds it, what better hardware would buy");
-  add_query_options(*command, options->query);
-  add_format_option(*command, options->format, {Format::text, Format::json, Format::csv, Format::md});
-  add_plot_option(*command, options->plot);
-  add_data_option(*command, options->data);
-  command->footer(
+  const Command command =
+      app.add_command("explain", "Why: every operation, what bounds it, what better hardware would buy");
+  add_query_options(command, options->query);
+  add_format_option(command, options->format, {Format::text, Format::json, Format::csv, Format::md});
+  add_plot_option(command, options->plot);
+  add_data_option(command, options->data);
+  command.examples(
       "silicast explain --model llama-3.1-8b --quant Q4_K_M --device rtx-4090\n"
       "silicast explain --model llama-3-8b --quant Q3_K_M --device m2-ultra-76 --depth 8000 --plot why.html\n"
       "silicast explain --model gpt-oss-120b --quant MXFP4_MOE --device dgx-spark --format json");
-  command->callback([options, &action] { action = [options] { return run(*options); }; });
+  command.when_asked([options, &action] { action = [options] { return run(*options); }; });
 }
 
 }  // namespace silicast::cli

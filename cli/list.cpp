@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // silicast list: one line per entry of a catalogue with its key figures.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
 #include <memory>
@@ -241,10 +240,10 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_list(CLI::App& app, Action& action) {
+void add_list(const Command& app, Action& action) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command =
-      app.add_subcommand("list", "The devices, models, quants, stacks, profiles and links that are known");
+  const Command command =
+      app.add_command("list", "The devices, models, quants, stacks, profiles and links that are known");
   const auto read_kind = [options](const std::string& text) {
     const std::string kind = lower(text) + (text.ends_with('s') ? "" : "s");
     if (std::find(kinds.begin(), kinds.end(), kind) == kinds.end())
@@ -252,18 +251,17 @@ void add_list(CLI::App& app, Action& action) {
                        did_you_mean(kind, kinds));
     options->kind = kind;
   };
-  command->add_option_function<std::string>("KIND", read_kind, "devices, models, quants, stacks, profiles or links")
-      ->required();
-  command->add_option("WORD", options->words, "Only those with these words in their id, name or aliases");
-  add_format_option(*command, options->format, {Format::text, Format::json, Format::csv, Format::md});
-  add_data_option(*command, options->data);
-  command->footer(
+  command.add_option("KIND", read_kind, "devices, models, quants, stacks, profiles or links").required();
+  command.add_option("WORD", options->words, "Only those with these words in their id, name or aliases");
+  add_format_option(command, options->format, {Format::text, Format::json, Format::csv, Format::md});
+  add_data_option(command, options->data);
+  command.examples(
       "silicast list devices\n"
       "silicast list devices rtx 40\n"
       "silicast list models qwen3 --format csv\n"
       "silicast list quants iq --format json\n"
       "silicast list profiles rtx-4090");
-  command->callback([options, &action] { action = [options] { return run(*options); }; });
+  command.when_asked([options, &action] { action = [options] { return run(*options); }; });
 }
 
 }  // namespace silicast::cli

@@ -11,7 +11,7 @@ namespace silicast::cli {
 
 namespace {
 
-void add_commands(CLI::App& app, Action& action) {
+void add_commands(const Command& app, Action& action) {
   add_predict(app, action);
   add_explain(app, action);
   add_compare(app, action);
@@ -94,7 +94,7 @@ int run(int argc, char** argv) {
       "silicast predict --model llama-3.1-8b --quant Q4_K_M --device rtx-4090\n"
       "silicast list devices m2\n"
       "silicast show model llama-3.1-8b --quant Q4_K_M");
-  add_commands(app, action);
+  add_commands(Command(app), action);
   try {
     parse(app, argc, argv);
     if (!action) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -34,7 +33,7 @@ bool utf8_locale() {
 
 }  // namespace
 
-void add_format_option(CLI::App& command, Format& format, std::vector<Format> accepted) {
+void add_format_option(const Command& command, Format& format, std::vector<Format> accepted) {
   std::vector<std::string> names;
   for (const Format f : accepted) names.emplace_back(format_names[static_cast<std::size_t>(f)]);
   format = accepted.front();
@@ -46,16 +45,15 @@ void add_format_option(CLI::App& command, Format& format, std::vector<Format> ac
                        did_you_mean(name, names));
     format = accepted[static_cast<std::size_t>(at - names.begin())];
   };
-  command
-      .add_option_function<std::string>("--format", read, "How the result is printed (default " + names.front() + ")")
-      ->type_name(text)
-      ->group("Output");
+  command.add_option("--format", read, "How the result is printed (default " + names.front() + ")")
+      .type_name(text)
+      .group("Output");
 }
 
-void add_data_option(CLI::App& command, std::string& folder) {
+void add_data_option(const Command& command, std::string& folder) {
   command.add_option("--data", folder, "The folder of devices, models, quants and stacks")
-      ->type_name("DIR")
-      ->group("Output");
+      .type_name("DIR")
+      .group("Output");
 }
 
 void progress_line(const std::string& text) { std::fprintf(stderr, "%s\n", text.c_str()); }

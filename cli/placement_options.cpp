@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
 
 #include "base/text.h"
 #include "cli/query_options.h"
@@ -70,13 +69,13 @@ std::vector<double> read_shares(const std::string& text) {
 }
 
 template <class Read>
-void add(CLI::App& command, const std::string& name, const char* type, const std::string& help, Read read) {
-  command.add_option_function<std::string>(name, read, help)->type_name(type)->group(group);
+void add(const Command& command, const std::string& name, const char* type, const std::string& help, Read read) {
+  command.add_option(name, read, help).type_name(type).group(group);
 }
 
 }  // namespace
 
-void add_placement_options(CLI::App& command, Query& query) {
+void add_placement_options(const Command& command, Query& query) {
   add(command, "--host", "NAME|FILE", "The machine around a discrete GPU: a CPU of the catalogue with its memory",
       [&query](const std::string& text) { query.host = text; });
   add(command, "--host-memory", "SIZE", "Memory of the host (default: its largest)",
@@ -84,17 +83,17 @@ void add_placement_options(CLI::App& command, Query& query) {
   add(command, "--pcie", "GENxLANES", "The slot between them, such as 4x16 (default: the lesser of both sides')",
       [&query](const std::string& text) { query.pcie = read_pcie(text); });
   command
-      .add_flag_callback(
+      .add_flag(
           "--no-mmap", [&query] { query.mapped = false; },
           "Host weights in page-locked memory: faster copies, no paging from storage")
-      ->group(group);
+      .group(group);
   add(command, "--gpu-layers", "N|auto|all", "Layers on the GPU, the output counting as one (default all)",
       [&query](const std::string& text) { read_gpu_layers(text, query.offload); });
   command
-      .add_flag_callback(
+      .add_flag(
           "--cpu-moe", [&query] { query.offload.cpu_moe_layers = 1'000'000; },
           "Keep the routed experts of all layers on the host")
-      ->group(group);
+      .group(group);
   add(command, "--n-cpu-moe", "N", "Keep the routed experts of the first N layers on the host",
       [&query](const std::string& text) { query.offload.cpu_moe_layers = count("--n-cpu-moe", text); });
   add(command, "--offload", "compute|stream",
@@ -105,10 +104,10 @@ void add_placement_options(CLI::App& command, Query& query) {
         query.offload.streams_everything = lower(text) == "stream";
       });
   command
-      .add_flag_callback(
+      .add_flag(
           "--no-op-offload", [&query] { query.offload.streams_prompts = false; },
           "Prompts too: the CPU computes the host's layers; their weights are never copied (ik_llama.cpp: -rtr)")
-      ->group(group);
+      .group(group);
   add(command, "--optimize", "decode|ttft", "What --gpu-layers auto makes fast (default decode)",
       [&query](const std::string& text) {
         if (lower(text) != "decode" && lower(text) != "ttft") fail("--optimize", "decode or ttft", text);

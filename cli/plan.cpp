@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <thread>
 
@@ -44,12 +43,12 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_plan(CLI::App& app, Action& action) {
+void add_plan(const Command& app, Action& action) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("plan", "Which machines, how many, month by month, at what cost");
-  command->add_option("FILE", options->file, "Workloads, machines and the site: YAML as in docs/serving.md")
-      ->required()
-      ->type_name("FLEET.yaml");
+  const Command command = app.add_command("plan", "Which machines, how many, month by month, at what cost");
+  command.add_option("FILE", options->file, "Workloads, machines and the site: YAML as in docs/serving.md")
+      .required()
+      .type_name("FLEET.yaml");
   const auto read_threads = [&target = options->threads](const std::string& text) {
     const auto value = parse_integer(text);
     constexpr std::int64_t most = 1024;
@@ -57,16 +56,14 @@ void add_plan(CLI::App& app, Action& action) {
       throw UsageError("--jobs: a number of threads from 1 on is expected, got '" + text + "'");
     target = static_cast<int>(*value);
   };
-  command->add_option_function<std::string>("-j,--jobs", read_threads, "Threads (default: every core)")
-      ->type_name("N")
-      ->group("How it runs");
-  add_plot_option(*command, options->plot);
-  add_format_option(*command, options->format, {Format::text, Format::json, Format::csv, Format::md});
-  add_data_option(*command, options->data);
-  command->footer(
+  command.add_option("-j,--jobs", read_threads, "Threads (default: every core)").type_name("N").group("How it runs");
+  add_plot_option(command, options->plot);
+  add_format_option(command, options->format, {Format::text, Format::json, Format::csv, Format::md});
+  add_data_option(command, options->data);
+  command.examples(
       "silicast plan examples/clinic/fleet.yaml\n"
       "silicast plan examples/startup/fleet.yaml --format md --plot startup.html");
-  command->callback([options, &action] { action = [options] { return run(*options); }; });
+  command.when_asked([options, &action] { action = [options] { return run(*options); }; });
 }
 
 }  // namespace silicast::cli

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/plot_option.h"
 
-#include <CLI/CLI.hpp>
 #include <cstdlib>
 
 #include "cli/command.h"
@@ -11,15 +10,14 @@ namespace silicast::cli {
 
 namespace fs = std::filesystem;
 
-void add_plot_option(CLI::App& command, std::string& file) {
+void add_plot_option(const Command& command, std::string& file) {
   const auto read = [&file](const std::string& name) {
     check_plot_name(name);
     file = name;
   };
-  command
-      .add_option_function<std::string>("--plot", read, "Charts: a page that stands on its own, or a picture (by node)")
-      ->type_name("FILE.html|.svg|.png")
-      ->group("Output");
+  command.add_option("--plot", read, "Charts: a page that stands on its own, or a picture (by node)")
+      .type_name("FILE.html|.svg|.png")
+      .group("Output");
 }
 
 fs::path plot_folder() {

@@ -4,15 +4,12 @@
 
 #include <filesystem>
 #include <string>
-
-namespace CLI {
-class App;
-}
+#include "cli/command_line.h"
 
 namespace silicast::cli {
 
 // --plot FILE.html|.svg|.png; other endings are a UsageError.
-void add_plot_option(CLI::App& command, std::string& file);
+void add_plot_option(const Command& command, std::string& file);
 
 // The libraries that plots are drawn with: SILICAST_PLOT, else ../share/silicast/plot beside the executable, else what
 // ./dev installed for the source tree. Not checked: writing a plot says what is missing.

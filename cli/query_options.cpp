@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/query_options.h"
 
-#include <CLI/CLI.hpp>
-
 #include "base/text.h"
 
 namespace silicast::cli {
@@ -34,13 +32,13 @@ Bytes size(const std::string& option, const std::string& text) {
 
 // Adds an option whose text is read by `read(text)`.
 template <class Read>
-void add(CLI::App& command, const std::string& name, const char* type, const char* group, const std::string& help,
+void add(const Command& command, const std::string& name, const char* type, const char* group, const std::string& help,
          Read read) {
-  command.add_option_function<std::string>(name, read, help)->type_name(type)->group(group);
+  command.add_option(name, read, help).type_name(type).group(group);
 }
 
-void add_text(CLI::App& command, const std::string& name, const char* type, const char* group, const std::string& help,
-              std::string& target) {
+void add_text(const Command& command, const std::string& name, const char* type, const char* group,
+              const std::string& help, std::string& target) {
   add(command, name, type, group, help, [name, &target](const std::string& text) {
     if (trim(text).empty()) throw UsageError(name + ": a name is expected, got nothing");
     target = text;
@@ -48,7 +46,7 @@ void add_text(CLI::App& command, const std::string& name, const char* type, cons
 }
 
 template <class Target>
-void add_count(CLI::App& command, const std::string& name, std::int64_t least, const std::string& help,
+void add_count(const Command& command, const std::string& name, std::int64_t least, const std::string& help,
                Target& target) {
   add(command, name, "N", how_group, help,
       [name, least, &target](const std::string& text) { target = whole_number(name, text, least); });
@@ -103,7 +101,7 @@ void read_depths(const std::string& text, Query& query) {
 
 }  // namespace
 
-void add_query_options(CLI::App& command, Query& query) {
+void add_query_options(const Command& command, Query& query) {
   add_text(command, "--model", "NAME|FILE", what_group,
            "A model of the catalogue, or a config.json, .gguf or .yaml file", query.model);
   add_text(command, "--quant", "NAME", what_group,
@@ -124,17 +122,14 @@ void add_query_options(CLI::App& command, Query& query) {
         query.calibrated = text == "auto";
       });
   command
-      .add_option_function<std::vector<std::string>>(
+      .add_repeatable(
           "--set",
           [&query](const std::vector<std::string>& texts) {
             for (const std::string& text : texts) read_override(text, query);
           },
           "What if: another value for a field of the device; may be repeated")
-      ->type_name("PATH=VALUE")
-      ->type_size(1)
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-      ->group(what_group);
+      .type_name("PATH=VALUE")
+      .group(what_group);
 
   add_count(command, "--prompt", 0, "Tokens of the prompt (default 512)", query.prompt);
   add_count(command, "--gen", 0, "Tokens to generate (default 128)", query.gen);
@@ -145,10 +140,10 @@ void add_query_options(CLI::App& command, Query& query) {
       [&query](const std::string& text) { read_depths(text, query); });
   add_count(command, "--concurrency", 1, "Sequences at once (default 1)", query.concurrency);
   command
-      .add_flag_callback(
+      .add_flag(
           "--kv-unified", [&query] { query.unified_cache = true; },
           "llama.cpp: the sequences share one KV buffer instead of a slot each")
-      ->group(how_group);
+      .group(how_group);
   add(command, "--kv-type", "TYPE[,TYPE]", how_group,
       "Type of the KV cache, or of keys and values: f16, q8_0, q4_0, ... (default f16)",
       [&query](const std::string& text) { read_cache_types(text, query); });

@@ -3,24 +3,21 @@
 #pragma once
 
 #include <string>
+#include "cli/command_line.h"
 
 #include "model/database.h"
 #include "model/prediction.h"
-
-namespace CLI {
-class App;
-}
 
 namespace silicast::cli {
 
 // Adds them to the command; what is given is written to the query, which must outlive the command. Values are checked
 // as far as they can be without the data folder. Throws UsageError.
-void add_query_options(CLI::App& command, Query& query);
+void add_query_options(const Command& command, Query& query);
 
 // The part of them that says where layers live: host, links, splits.
-void add_placement_options(CLI::App& command, Query& query);
+void add_placement_options(const Command& command, Query& query);
 
 // The part of them that says what it may draw and what it costs.
-void add_running_options(CLI::App& command, Query& query);
+void add_running_options(const Command& command, Query& query);
 
 }  // namespace silicast::cli

@@ -17,7 +17,7 @@ class Reader {
  public:
   Reader() {
     app_.set_help_flag();
-    add_query_options(app_, query_);
+    add_query_options(Command(app_), query_);
   }
 
   [[nodiscard]] const CLI::App& app() const { return app_; }

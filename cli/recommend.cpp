@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
 #include <thread>
@@ -171,43 +170,43 @@ ExitCode run(Options options, const std::vector<std::string>& given) {
 
 }  // namespace
 
-void add_recommend(CLI::App& app, Action& action) {
+void add_recommend(const Command& app, Action& action) {
   const auto options = std::make_shared<Options>();
   const auto given = std::make_shared<std::vector<std::string>>();
-  CLI::App* command = app.add_subcommand(
+  const Command command = app.add_command(
       "recommend", "The devices, quantizations and placements that meet given needs, and what the others lack");
   for (const NeedOption& option : need_options())
     command
-        ->add_option_function<std::string>(
+        .add_option(
             "--" + option.name,
             [options, given, &option](const std::string& text) {
               given->push_back(option.name);
               option.read(options->needs, "--" + option.name, text);
             },
             option.help)
-        ->type_name(option.type)
-        ->group("Needs");
-  command->add_option("--needs", options->needs_file, "A YAML file with needs; the command line goes before it")
-      ->type_name("FILE")
-      ->group("Needs");
-  command->add_flag("--here", options->here, "Only for this machine, as far as it can be detected")->group("Needs");
+        .type_name(option.type)
+        .group("Needs");
+  command.add_option("--needs", options->needs_file, "A YAML file with needs; the command line goes before it")
+      .type_name("FILE")
+      .group("Needs");
+  command.add_flag("--here", options->here, "Only for this machine, as far as it can be detected").group("Needs");
   command
-      ->add_option_function<std::string>(
+      .add_option(
           "--by", [options](const std::string& text) { read_by(text, options->by); },
           "What ranks (default price; where none is known, speed)")
-      ->type_name("price|decode|energy|quality")
-      ->group("Output");
-  command->add_flag("--all", options->all, "All rows of the tables, not the first ten")->group("Output");
-  add_format_option(*command, options->format, {Format::text, Format::json, Format::csv, Format::md});
-  add_data_option(*command, options->data);
-  command->footer(
+      .type_name("price|decode|energy|quality")
+      .group("Output");
+  command.add_flag("--all", options->all, "All rows of the tables, not the first ten").group("Output");
+  add_format_option(command, options->format, {Format::text, Format::json, Format::csv, Format::md});
+  add_data_option(command, options->data);
+  command.examples(
       "silicast recommend --model llama-3.3-70b --min-decode 8 --budget 6000\n"
       "silicast recommend --model qwen3-30b-a3b,gpt-oss-20b --users 4 --context 16000 --min-decode 15 --max-ttft 2s\n"
       "silicast recommend --model-class 20b..40b-moe --budget 4000 --min-decode 30 --context 32000\n"
       "silicast recommend --model llama-3.1-8b --min-quality 1.02 --max-watts 60 --by energy\n"
       "silicast recommend --model llama-3.1-8b --min-decode 5 --here\n"
       "silicast recommend --needs examples/household/needs.yaml --format md");
-  command->callback([options, given, &action] { action = [options, given] { return run(*options, *given); }; });
+  command.when_asked([options, given, &action] { action = [options, given] { return run(*options, *given); }; });
 }
 
 }  // namespace silicast::cli

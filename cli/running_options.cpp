@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
 
 #include "base/text.h"
 #include "cli/query_options.h"
@@ -27,13 +26,14 @@ Q quantity(const std::string& option, const std::string& text) {
   return *value;
 }
 
-void add(CLI::App& command, const std::string& name, const char* type, const std::string& help,
+void add(const Command& command, const std::string& name, const char* type, const std::string& help,
          std::function<void(const std::string&)> read) {
-  command.add_option_function<std::string>(name, std::move(read), help)->type_name(type)->group(group);
+  command.add_option(name, std::move(read), help).type_name(type).group(group);
 }
 
 template <class Target>
-void add_number(CLI::App& command, const std::string& name, const char* type, const std::string& help, Target& target) {
+void add_number(const Command& command, const std::string& name, const char* type, const std::string& help,
+                Target& target) {
   add(command, name, type, help, [name, &target](const std::string& text) { target = positive(name, text); });
 }
 
@@ -49,7 +49,7 @@ void read_pue(const std::string& text, double& target) {
 
 }  // namespace
 
-void add_running_options(CLI::App& command, Query& query) {
+void add_running_options(const Command& command, Query& query) {
   CostQuestion& cost = query.cost;
   add(command, "--power-limit", "WATTS", "Limit of each device, such as 300W; below its own it lowers the clock",
       [&query](const std::string& text) { query.power_limit = quantity<Watts>("--power-limit", text); });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
+#include <fstream>
 #include <memory>
 
 #include "base/text.h"
@@ -42,7 +42,7 @@ std::string formatted(const serving::ServingQuestion& question, const serving::S
   return serving_text(question, answer);
 }
 
-ExitCode run(CLI::App& command, Options& options) {
+ExitCode run(const Command& command, Options& options) {
   apply_config(command, options.serving.config);
   complete(command, options.serving);
   const serving::ServingQuestion& question = options.serving.question;
@@ -57,22 +57,22 @@ ExitCode run(CLI::App& command, Options& options) {
 
 }  // namespace
 
-void add_serve_sim(CLI::App& app, Action& action) {
+void add_serve_sim(const Command& app, Action& action) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("serve-sim", "Simulates a serving system under traffic");
-  add_query_options(*command, options->serving.question.query);
-  add_serving_options(*command, options->serving);
+  const Command command = app.add_command("serve-sim", "Simulates a serving system under traffic");
+  add_query_options(command, options->serving.question.query);
+  add_serving_options(command, options->serving);
   const auto read_timeline = [&target = options->timeline](const std::string& file) {
     if (!is_page(file) && !lower(file).ends_with(".csv"))
       throw UsageError("--timeline: a file that ends in .csv or .html is expected, got '" + file + "'");
     target = file;
   };
-  command->add_option_function<std::string>("--timeline", read_timeline, "Queue, batch, cache and power over time")
-      ->type_name("FILE.csv|.html")
-      ->group("Output");
-  add_format_option(*command, options->format, {Format::text, Format::json, Format::csv, Format::md});
-  add_data_option(*command, options->data);
-  command->footer(
+  command.add_option("--timeline", read_timeline, "Queue, batch, cache and power over time")
+      .type_name("FILE.csv|.html")
+      .group("Output");
+  add_format_option(command, options->format, {Format::text, Format::json, Format::csv, Format::md});
+  add_data_option(command, options->data);
+  command.examples(
       "silicast serve-sim --model llama-3.1-8b --quant BF16 --device h100-sxm --stack vllm --rate 10 --requests 5000\n"
       "silicast serve-sim --model llama-3.3-70b --quant Q4_K_M --device m3-ultra-80 --concurrency 4 --think 30s\n"
       "silicast serve-sim --model llama-3.1-8b --quant BF16 --device rtx-4090 --stack vllm --rate 2 --prompt 1000 "
@@ -80,7 +80,7 @@ void add_serve_sim(CLI::App& app, Action& action) {
       "silicast serve-sim --model llama-3.1-8b --quant BF16 --device h100-sxm --stack vllm --trace azure.csv "
       "--replicas 4 --timeline day.html\n"
       "silicast serve-sim --model qwen3-8b --quant Q8_0 --device rtx-4090 --rate 0.5 --turns 5 --shared-prompt 800");
-  command->callback([options, command, &action] { action = [options, command] { return run(*command, *options); }; });
+  command.when_asked([options, command, &action] { action = [options, command] { return run(command, *options); }; });
 }
 
 }  // namespace silicast::cli

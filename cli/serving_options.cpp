@@ -22,9 +22,9 @@ constexpr const char* goal_group = "What is good enough";
 
 using Read = std::function<void(const std::string&)>;
 
-void add(CLI::App& command, const std::string& name, const char* type, const char* group, const std::string& help,
+void add(const Command& command, const std::string& name, const char* type, const char* group, const std::string& help,
          Read read) {
-  command.add_option_function<std::string>(name, std::move(read), help)->type_name(type)->group(group);
+  command.add_option(name, std::move(read), help).type_name(type).group(group);
 }
 
 std::int64_t whole(const std::string& name, const std::string& text, std::int64_t least) {
@@ -62,7 +62,7 @@ Enum chosen(const std::string& name, const std::string& text, const std::vector<
 // Options by the type of what they set.
 class Group {
  public:
-  Group(CLI::App& command, const char* group) : command_(command), group_(group) {}
+  Group(const Command& command, const char* group) : command_(command), group_(group) {}
 
   template <class Target>
   void count(const std::string& name, std::int64_t least, const std::string& help, Target& target) {
@@ -83,17 +83,17 @@ class Group {
   }
   void flag(const std::string& name, const std::string& help, bool& target, bool value) {
     command_
-        .add_flag_callback(
+        .add_flag(
             name, [&target, value] { target = value; }, help)
-        ->group(group_);
+        .group(group_);
   }
 
  private:
-  CLI::App& command_;
+  Command command_;
   const char* group_;
 };
 
-void add_traffic(CLI::App& command, ServingOptions& options) {
+void add_traffic(const Command& command, ServingOptions& options) {
   TrafficModel& traffic = options.question.traffic;
   Group group(command, traffic_group);
   add(command, "--rate", "N", traffic_group, "Requests (or conversations) a second of an open stream",
@@ -120,7 +120,7 @@ void add_traffic(CLI::App& command, ServingOptions& options) {
   group.time("--duration", "No arrivals after it", traffic.duration);
 }
 
-void add_lengths(CLI::App& command, ServingOptions& options) {
+void add_lengths(const Command& command, ServingOptions& options) {
   TrafficModel& traffic = options.question.traffic;
   Group group(command, lengths_group);
   group.real("--prompt-cv", "X", "Deviation of prompts over their mean --prompt, lognormal (default 0: all alike)",
@@ -134,7 +134,7 @@ void add_lengths(CLI::App& command, ServingOptions& options) {
   group.count("--max-context", 2, "Longer requests are cut (default: the model's)", traffic.max_context);
 }
 
-void add_system(CLI::App& command, ServingOptions& options) {
+void add_system(const Command& command, ServingOptions& options) {
   serving::BatchingModel& batching = options.question.batching;
   Group group(command, system_group);
   add(command, "--batching", join(serving::batching_names(), "|").c_str(), system_group,
@@ -158,7 +158,7 @@ void add_system(CLI::App& command, ServingOptions& options) {
       });
 }
 
-void add_goals(CLI::App& command, ServingOptions& options) {
+void add_goals(const Command& command, ServingOptions& options) {
   serving::Slo& slo = options.question.system.slo;
   Group group(command, goal_group);
   group.time("--slo-ttft", "First token within", slo.ttft);
@@ -173,29 +173,29 @@ void add_goals(CLI::App& command, ServingOptions& options) {
              false);
 }
 
-bool given(const CLI::App& command, const char* name) { return command.get_option(name)->count() > 0; }
+bool given(const Command& command, const char* name) { return command.app().get_option(name)->count() > 0; }
 
 }  // namespace
 
-void add_serving_options(CLI::App& command, ServingOptions& options) {
+void add_serving_options(const Command& command, ServingOptions& options) {
   add_traffic(command, options);
   add_lengths(command, options);
   add_system(command, options);
   add_goals(command, options);
   command.add_option("--config", options.config, "Options from a file, without dashes: rate: 2, slo-ttft: 1s")
-      ->type_name("FILE.yaml")
-      ->group("Output");
+      .type_name("FILE.yaml")
+      .group("Output");
 }
 
-void apply_config(CLI::App& command, const std::string& file) {
+void apply_config(const Command& command, const std::string& file) {
   if (file.empty()) return;
   const Node root = read_yaml_file(file);
   if (root.kind != Node::Kind::map) throw InputError(root.mark, "", "a map of options is expected, got " + shown(root));
   std::vector<std::string> known;
-  for (const CLI::Option* option : command.get_options())
+  for (const CLI::Option* option : command.app().get_options())
     for (const auto& name : option->get_lnames()) known.push_back(name);
   for (const Node::Member& member : root.members) {
-    CLI::Option* option = command.get_option_no_throw("--" + member.key);
+    CLI::Option* option = command.app().get_option_no_throw("--" + member.key);
     if (option == nullptr || member.key == "config" || member.key == "help")
       throw InputError(member.mark, member.key, "no option is called so" + did_you_mean(member.key, known));
     if (option->count() > 0) continue;
@@ -220,7 +220,7 @@ void apply_config(CLI::App& command, const std::string& file) {
   }
 }
 
-void complete(const CLI::App& command, ServingOptions& options) {
+void complete(const Command& command, ServingOptions& options) {
   ServingQuestion& question = options.question;
   TrafficModel& traffic = question.traffic;
   const bool closed = given(command, "--concurrency");

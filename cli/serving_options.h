@@ -3,12 +3,9 @@
 #pragma once
 
 #include <string>
+#include "cli/command_line.h"
 
 #include "planning/serving.h"
-
-namespace CLI {
-class App;
-}
 
 namespace silicast::cli {
 
@@ -22,12 +19,12 @@ struct ServingOptions {
 };
 
 // Adds them to a command that has the query options already; the options must outlive the command.
-void add_serving_options(CLI::App& command, ServingOptions& options);
+void add_serving_options(const Command& command, ServingOptions& options);
 
 // Values of --config for the options that the command line does not have. Throws InputError with place and key.
-void apply_config(CLI::App& command, const std::string& file);
+void apply_config(const Command& command, const std::string& file);
 
 // Reads the files and works out what traffic is asked for. Throws UsageError where there is none, or two.
-void complete(const CLI::App& command, ServingOptions& options);
+void complete(const Command& command, ServingOptions& options);
 
 }  // namespace silicast::cli

@@ -2,7 +2,6 @@
 // silicast show: one entry of the catalogue, each figure with its source.
 #include "cli/show.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -225,10 +224,10 @@ std::string formatted(const Page& page, Format format) {
   return text;
 }
 
-void add_show(CLI::App& app, Action& action) {
+void add_show(const Command& app, Action& action) {
   const auto options = std::make_shared<ShowOptions>();
-  CLI::App* command =
-      app.add_subcommand("show", "One device, model, quant or stack: its figures and where they come from");
+  const Command command =
+      app.add_command("show", "One device, model, quant or stack: its figures and where they come from");
   const auto read_kind = [options](const std::string& text) {
     static const std::vector<std::string> kinds{"device", "model", "quant", "stack"};
     options->kind = lower(text);
@@ -236,18 +235,16 @@ void add_show(CLI::App& app, Action& action) {
       throw UsageError("show: one of " + join(kinds, ", ") + " is expected, got '" + text + "'" +
                        did_you_mean(text, kinds));
   };
-  command->add_option_function<std::string>("KIND", read_kind, "device, model, quant or stack")->required();
-  command->add_option("NAME", options->name, "Its id, an alias, or a file")->required();
+  command.add_option("KIND", read_kind, "device, model, quant or stack").required();
+  command.add_option("NAME", options->name, "Its id, an alias, or a file").required();
   const char* group = "Of a model";
-  command->add_option("--quant", options->quant, "With the tensors of this quantization")
-      ->type_name("NAME")
-      ->group(group);
-  command->add_flag("--per-layer", options->per_layer, "Every tensor by itself instead of groups of equal layers")
-      ->group(group);
-  command->add_flag("--ops", options->ops, "With the operations of one step")->group(group);
+  command.add_option("--quant", options->quant, "With the tensors of this quantization").type_name("NAME").group(group);
+  command.add_flag("--per-layer", options->per_layer, "Every tensor by itself instead of groups of equal layers")
+      .group(group);
+  command.add_flag("--ops", options->ops, "With the operations of one step").group(group);
   const auto count = [command, group](const char* name, std::int64_t least, const char* help, std::int64_t& target) {
     command
-        ->add_option_function<std::string>(
+        .add_option(
             name,
             [name, least, &target](const std::string& text) {
               const auto value = parse_integer(text);
@@ -257,21 +254,21 @@ void add_show(CLI::App& app, Action& action) {
               target = *value;
             },
             help)
-        ->type_name("N")
-        ->group(group);
+        .type_name("N")
+        .group(group);
   };
   count("--prompt", 1, "New tokens of each sequence in that step (default 1: decode)", options->prompt);
   count("--depth", 0, "Tokens already in the cache (default 0)", options->depth);
   count("--concurrency", 1, "Sequences in that step (default 1)", options->concurrency);
-  add_format_option(*command, options->format, {Format::text, Format::json, Format::csv, Format::md, Format::yaml});
-  add_data_option(*command, options->data);
-  command->footer(
+  add_format_option(command, options->format, {Format::text, Format::json, Format::csv, Format::md, Format::yaml});
+  add_data_option(command, options->data);
+  command.examples(
       "silicast show device m2-ultra-76\n"
       "silicast show model qwen3-30b-a3b --quant Q4_K_M\n"
       "silicast show model llama-3.1-8b --quant Q4_K_M --ops --prompt 512 --depth 4096\n"
       "silicast show model llama-3.1-8b --quant IQ3_XXS --format yaml > mine.yaml\n"
       "silicast show stack llama.cpp-metal --format json");
-  command->callback([options, &action] {
+  command.when_asked([options, &action] {
     action = [options] {
       check_options(*options);
       print(show(*options));

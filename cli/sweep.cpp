@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -195,38 +194,38 @@ void read_threads(const std::string& text, int& target) {
 
 }  // namespace
 
-void add_sweep(CLI::App& app, Action& action) {
+void add_sweep(const Command& app, Action& action) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command =
-      app.add_subcommand("sweep", "Every combination of a grid of query options, to a CSV or JSONL file");
-  command->add_option("GRID", options->grid, "A YAML file: query options with values, lists and ranges")
-      ->required()
-      ->type_name("FILE");
-  command->add_option("--out", options->out, "Where to: a file ending in .csv or .jsonl")
-      ->required()
-      ->type_name("FILE")
-      ->group("Output");
+  const Command command =
+      app.add_command("sweep", "Every combination of a grid of query options, to a CSV or JSONL file");
+  command.add_option("GRID", options->grid, "A YAML file: query options with values, lists and ranges")
+      .required()
+      .type_name("FILE");
+  command.add_option("--out", options->out, "Where to: a file ending in .csv or .jsonl")
+      .required()
+      .type_name("FILE")
+      .group("Output");
   command
-      ->add_option_function<std::string>(
+      .add_option(
           "-j,--jobs", [options](const std::string& text) { read_threads(text, options->threads); },
           "Threads (default: every core; under mpirun one of each rank)")
-      ->type_name("N");
+      .type_name("N");
   command
-      ->add_option("--filter", options->filter, "Only rows for which this holds, such as 'decode>=20 and memory<64GiB'")
-      ->type_name("EXPR");
+      .add_option("--filter", options->filter, "Only rows for which this holds, such as 'decode>=20 and memory<64GiB'")
+      .type_name("EXPR");
   command
-      ->add_option("--pareto", options->pareto,
-                   "Only the points that no other one beats in these figures, such as decode,memory,cost,quality")
-      ->type_name("FIGURE,...");
-  command->add_flag("--restart", options->restart, "Begin anew instead of continuing an interrupted sweep");
-  command->add_flag("--yes", options->yes, "More than 10^12 points, too");
-  add_data_option(*command, options->data);
-  command->footer(
+      .add_option("--pareto", options->pareto,
+                  "Only the points that no other one beats in these figures, such as decode,memory,cost,quality")
+      .type_name("FIGURE,...");
+  command.add_flag("--restart", options->restart, "Begin anew instead of continuing an interrupted sweep");
+  command.add_flag("--yes", options->yes, "More than 10^12 points, too");
+  add_data_option(command, options->data);
+  command.examples(
       "silicast sweep grid.yaml --out grid.csv\n"
       "silicast sweep grid.yaml --out fast.jsonl --filter 'decode >= 20 and ttft < 2s'\n"
       "silicast sweep grid.yaml --out front.csv --pareto decode,memory,cost,quality -j 8\n"
       "mpirun -np 4 silicast sweep grid.yaml --out grid.csv");
-  command->callback([options, &action] { action = [options] { return run(*options); }; });
+  command.when_asked([options, &action] { action = [options] { return run(*options); }; });
 }
 
 }  // namespace silicast::cli

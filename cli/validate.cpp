@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
 
@@ -56,45 +55,45 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_validate(CLI::App& app, Action& action) {
+void add_validate(const Command& app, Action& action) {
   auto options = std::make_shared<Options>();
-  CLI::App& command = *app.add_subcommand("validate", "Predictions against measurements, beside naive predictors");
+  const Command command = app.add_command("validate", "Predictions against measurements, beside naive predictors");
   command.add_option("FILE", options->files, "Measurements, one a row: CSV with the columns of docs/data-format.md")
-      ->required()
-      ->type_name("FILE.csv");
+      .required()
+      .type_name("FILE.csv");
   command
       .add_option("--group-by", options->group_by, "Errors by these columns as well: " + join(grouping_columns(), ", "))
-      ->delimiter(',')
-      ->type_name("COLUMN,...");
+      .delimiter(',')
+      .type_name("COLUMN,...");
   command.add_flag(
       "--cross", options->cross,
       "Fits to nine tenths and predicts the rest, by device, model, source and at random; prints Markdown");
   command.add_option("--by", options->by, "What --cross holds out (default: all of them)")
-      ->delimiter(',')
-      ->check(CLI::IsMember({"cell", "device", "model", "source"}))
-      ->type_name("cell|device|model|source,...");
+      .delimiter(',')
+      .one_of({"cell", "device", "model", "source"})
+      .type_name("cell|device|model|source,...");
   command
       .add_option("--require", options->require,
                   "Fails (exit code 1) and says what moved unless this holds: 'tg_tps[stack=mlx] median <= 5 %', or no "
                   "worse than an earlier --predictions file")
-      ->type_name("EXPR|FILE.csv");
+      .type_name("EXPR|FILE.csv");
   command.add_flag("--served", options->served,
                    "Throughputs of several sequences by simulating how they were measured, by concurrency; prints "
                    "Markdown");
   command.add_option("--profile", options->profile, "Corrections fitted to measurements (default auto), or none")
-      ->check(CLI::IsMember({"auto", "none"}))
-      ->type_name("auto|none");
+      .one_of({"auto", "none"})
+      .type_name("auto|none");
   command.add_option("--predictions", options->predictions, "Writes the prediction of every row")
-      ->type_name("OUT.csv")
-      ->group("Output");
+      .type_name("OUT.csv")
+      .group("Output");
   add_format_option(command, options->format, {Format::text, Format::json, Format::csv, Format::md});
   add_data_option(command, options->data);
-  command.footer(
+  command.examples(
       "silicast validate tests/accuracy/record.csv\n"
       "silicast validate tests/accuracy/record.csv --cross --by device --predictions held-out.csv > accuracy.md\n"
       "silicast validate my.csv --require 'tg_tps median <= 10 %' --require 'tg_tps coverage >= 70 %'\n"
       "silicast validate my.csv --group-by device,quant --predictions out.csv --format json");
-  command.callback([options, &action] { action = [options] { return run(*options); }; });
+  command.when_asked([options, &action] { action = [options] { return run(*options); }; });
 }
 
 }  // namespace silicast::cli

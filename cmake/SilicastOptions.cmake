@@ -18,9 +18,17 @@ if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
 endif()
 
 find_program(SILICAST_CCACHE ccache)
-if(SILICAST_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+if(SILICAST_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER AND NOT DEFINED ENV{CCACHE_DISABLE})
   set(CMAKE_CXX_COMPILER_LAUNCHER ${SILICAST_CCACHE})
 endif()
+# A third of the time that GCC takes goes into the headers of the standard library. ccache does not store what is compiled
+# with a precompiled header; and without one, a missing #include is found.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(precompile ON)
+else()
+  set(precompile OFF)
+endif()
+option(SILICAST_PCH "Precompile the headers of the standard library" ${precompile})
 
 # Linked by every target of ours, privately: warnings and what each translation unit is told.
 add_library(silicast_warnings INTERFACE)
@@ -28,6 +36,8 @@ target_compile_options(silicast_warnings INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wno-missing-field-initializers
   # GCC 12 sees overlapping copies in "text" + std::string where there are none (GCC bug 105329).
   $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>
+  # Those that GCC leaves out inside of system headers, it gives when they were precompiled.
+  $<$<AND:$<CXX_COMPILER_ID:GNU>,$<BOOL:${SILICAST_PCH}>>:-Wno-stringop-overflow;-Wno-stringop-overread;-Wno-array-bounds>
   $<$<BOOL:${SILICAST_WERROR}>:-Werror>)
 target_compile_definitions(silicast_warnings INTERFACE
   SILICAST_VERSION="${PROJECT_VERSION}"

@@ -10,7 +10,7 @@ namespace silicast {
 namespace {
 
 // In double quotes, so that no name is taken for a number, a flag or a comment.
-std::string quoted(std::string_view text) {
+std::string quoted(const std::string& text) {
   std::string result = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') result += '\\';

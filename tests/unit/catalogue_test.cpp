@@ -84,6 +84,36 @@ TEST_F(CatalogueTest, NamesAreComparedLoosely) {
   EXPECT_FALSE(catalogue().try_find("../devices/rtx-4090").has_value()) << "a name is not a path";
 }
 
+// As drivers, shops and model hubs write them.
+TEST_F(CatalogueTest, NamesOfProducts) {
+  write("rtx-4090-laptop.yaml", "name: NVIDIA GeForce RTX 4090 Laptop GPU\nid: rtx-4090-laptop\ncores: 76\n");
+  write("rtx-3080.yaml",
+        "name: NVIDIA GeForce RTX 3080 10 GB\nvariants:\n  rtx-3080: {cores: 68}\n"
+        "  rtx-3080-12: {name: NVIDIA GeForce RTX 3080 12 GB, cores: 70}\n");
+  write("core-i9.yaml", "name: Intel Core i9-13900K\nid: core-i9-13900k\ncores: 8\n");
+  write("ryzen.yaml", "name: AMD Ryzen 9 7950X\nid: ryzen-9-7950x\ncores: 16\n");
+  write("llama.yaml", "name: Llama 3.1 8B\nid: llama-3.1-8b\nlayers: 32\n");
+  const std::vector<std::pair<const char*, const char*>> cases{
+      {"NVIDIA GeForce RTX 4090", "rtx-4090"},
+      {"GeForce RTX4090", "rtx-4090"},
+      {"NVIDIA GeForce RTX 4090 Laptop GPU", "rtx-4090-laptop"},
+      {"RTX 4090 Mobile", "rtx-4090-laptop"},
+      {"NVIDIA GeForce RTX 3080 12GB", "rtx-3080-12"},
+      {"13th Gen Intel(R) Core(TM) i9-13900K", "core-i9-13900k"},
+      {"Intel\u00ae Core\u2122 i9-13900K CPU @ 3.00GHz", "core-i9-13900k"},
+      {"AMD Ryzen 9 7950X 16-Core Processor", "ryzen-9-7950x"},
+      {"meta-llama/Llama-3.1-8B-Instruct", "llama-3.1-8b"},
+      {"Llama-3_1-8B-it-GGUF", "llama-3.1-8b"},
+      {"llama3.1:8b", "llama-3.1-8b"},
+  };
+  for (const auto& [name, id] : cases) EXPECT_EQ(catalogue().find(name).id, id) << name;
+  for (const char* name : {"GeForce RTX 3080 20GB", "RTX 4090 Ti", "GeForce", "llama-31-8b", "Llama 3.1 80B", "GPU"})
+    EXPECT_INPUT_ERROR(catalogue().find(name), "unknown device '" + std::string(name) + "'");
+  // A name that two products share is neither's.
+  write("other.yaml", "name: Other\nid: other\naliases: [AMD Ryzen 9 7950X Processor]\ncores: 1\n");
+  EXPECT_INPUT_ERROR(catalogue().find("Ryzen9 7950X"), "unknown device");
+}
+
 TEST_F(CatalogueTest, UnknownNamesGetSuggestions) {
   EXPECT_INPUT_ERROR(catalogue().find("rtx-4080"), "unknown device 'rtx-4080' (did you mean 'rtx-4090'");
   EXPECT_INPUT_ERROR(catalogue().find("tpu-v7"), "unknown device 'tpu-v7'; 'silicast list devices' shows all devices");
