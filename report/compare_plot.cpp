@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/text.h"
 #include "report/compare.h"
@@ -52,7 +53,7 @@ Chart bars(const Comparison& c, const ComparedFigure& figure) {
   const Json y{{"field", "candidate"},
                {"type", "nominal"},
                {"sort", nullptr},
-               {"axis", {{"title", nullptr}, {"labelLimit", 170}, {"ticks", false}, {"domain", false}}}};
+               {"axis", {{"title", nullptr}, {"labelLimit", 200}, {"ticks", false}, {"domain", false}}}};
   const Json colour{{"field", "mark"},
                     {"type", "nominal"},
                     {"scale", {{"domain", {"best", "a", "b", "c", "d", "e", "other"}}, {"range", "category"}}},
@@ -175,12 +176,10 @@ Plot compare_plot(const Comparison& c) {
   const auto figures = compared_figures(c);
   const auto fit =
       std::count_if(c.candidates.begin(), c.candidates.end(), [](const Candidate& x) { return x.feasible(); });
-  for (const Candidate& candidate : c.candidates) {
-    if (!candidate.prediction) continue;
-    const ResolvedQuery& q = candidate.prediction->query;
-    plot.title = q.model_name + ": " + join(c.varied, ", ") + " compared";
-    break;
-  }
+  std::set<std::string> models;
+  for (const Candidate& candidate : c.candidates)
+    if (candidate.prediction) models.insert(candidate.prediction->query.model_name);
+  if (models.size() == 1) plot.title = *models.begin() + ": " + join(c.varied, ", ") + " compared";
   plot.summary = std::to_string(fit) + " of " + std::to_string(c.candidates.size()) + " fit.";
   for (const char* name : {"decode", "prefill"})
     if (const ComparedFigure* figure = named(figures, name)) plot.charts.push_back(bars(c, *figure));

@@ -278,7 +278,7 @@ TEST(Placement, SaysWhatIsMissing) {
   refused([](Query& q) { q.device = "m2-ultra-76", q.host = "desktop-ddr5-6000"; });  // a whole machine
   refused([](Query& q) { q.device = "rtx-4090x2", q.interconnect = "nvlink"; });      // has none
   refused([](Query& q) { q.device = "rtx-4090x0"; });
-  refused([](Query& q) { q.interconnect = "pcie"; });                         // to what
+  refused([](Query& q) { q.interconnect = "nvlink"; });                       // has none here either
   refused([](Query& q) { q.device = "m2-ultra-76", q.pcie = Pcie{4, 16}; });  // has no slot
   refused([](Query& q) { q.device = "rtx-4090x2", q.split = Split::row, q.device_shares = {3, 1}; });
   Query q{.model = "llama-3.1-8b", .quant = "FP8", .device = "rtx-4090"};
