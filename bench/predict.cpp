@@ -110,6 +110,8 @@ BENCHMARK_CAPTURE(automatic_layers, dense_llama_3_3_70b_rtx_3060, "llama-3.3-70b
     ->Unit(benchmark::kMicrosecond);
 BENCHMARK_CAPTURE(automatic_layers, moe_qwen3_235b_rtx_5090, "qwen3-235b-a22b", "Q4_K_M", "rtx-5090")
     ->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(automatic_layers, moe_qwen3_235b_rtx_3090x4, "qwen3-235b-a22b", "Q4_K_M", "rtx-3090x4")
+    ->Unit(benchmark::kMicrosecond);
 BENCHMARK(automatic_layers_of_every_model)->Unit(benchmark::kMillisecond);
 
 BENCHMARK_MAIN();
