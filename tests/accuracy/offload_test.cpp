@@ -169,7 +169,7 @@ TEST(Offload, SpeedByMemoryBudget) {
     if (dense) {
       EXPECT_EQ(reaches(sweep, 0.5, &Point::predicted), reaches(sweep, 0.5, &Point::measured)) << name;
     }
-    EXPECT_LT(median_error(shares), 0.25) << name;
+    EXPECT_LT(median_error(shares), dense ? 0.2 : 0.25) << name;
     EXPECT_EQ(reaches(sweep, 0.95, &Point::predicted), reaches(sweep, 0.95, &Point::measured)) << name;
   }
 }
