@@ -140,7 +140,16 @@ constexpr std::string_view unknowns = R"(## What is not known
 - Whether the rows stand for the hardware: clocks, drivers, hosts and power limits are rarely stated, and the worst rows below are
   often another build, another power limit or another machine than their source says, as far as can be told.
 - Prefill under ROCm on RDNA 3.5 and RDNA 4: which BLAS library ran is known only where a source's notes say so; the libraries differ up
-  to seven times on BF16.
+  to seven times on BF16. With either, matrices of 4096 rows or columns are up to 1.5 times slower at 128 and 256 tokens than others,
+  which speaks for the library's choice of tiles; an entry for each class of columns, whole waves of tiles and a type's own factor were
+  tried, and none tells them apart.
+- Mixtures of experts under ROCm in 2025: products with few tokens an expert run 3 to 14 times below what the memory gives, Q6_K and
+  small matrices most; how tokens spread over experts is not stated. Expected numbers of experts are taken, and a loop over them from 64
+  tokens on.
+- Attention under Vulkan at 32k tokens and more: prefill is 1.5 to 4 times slower than predicted where the keys and values of a layer
+  exceed the last-level cache (each 16 queries read them anew), and 10 times on Intel's Battlemage, whose driver has no fast path.
+- Which Vulkan driver ran (RADV, AMDVLK) is known only where notes say so: AMDVLK of 2026 reaches a quarter of RADV's prefill.
+- The scoreboards date their rows by the copy, not the run: builds of a year stand for the newest generation.
 - Tables of pull requests show builds of a day that no release has, often with micro-batches of a few tokens: they are in the fit, and
   make up most of the far prefill errors under CUDA.
 - Unsloth's dynamic files have types that their names do not tell: silicast takes mixes of about their size.
