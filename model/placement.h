@@ -75,6 +75,7 @@ class PlacedStep {
   // Whether the stages work on different micro-batches of a prompt at once: layers on a host stand in the way
   // (llama.cpp: "pipeline parallelism enabled" only with all layers on devices).
   [[nodiscard]] bool pipelines() const { return devices_.size() > 1 && host_.empty(); }
+  [[nodiscard]] std::size_t stages() const { return pipelines() ? devices_.size() : 1; }
   // Where all is on one device: its evaluator; else null.
   [[nodiscard]] const StepEvaluator* single() const noexcept;
   // Where all devices do the same at once (one device, or a row or tensor split without a host): what each does; else
