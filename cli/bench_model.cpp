@@ -31,6 +31,7 @@ struct Options {
   std::string ubatch = "512";
   std::string kv_type = "f16";
   std::string isa;
+  bool map = true;
   std::string output;
   std::string data;
 };
@@ -85,7 +86,7 @@ Bench bench_of(const Options& options) {
   if (options.file.empty() == options.architecture.empty())
     throw UsageError("a GGUF or --arch NAME is expected; see silicast bench model --help");
   if (!options.file.empty()) {
-    bench.model = engine::load_model(options.file, database.types());
+    bench.model = engine::load_model(options.file, database.types(), {.map = options.map});
     bench.file = options.file;
     bench.quant = bench.model->quantization;
     return bench;
@@ -281,6 +282,8 @@ void add_bench_model(const Command& bench, Action& action) {
   command.add_option("--kv-type", options->kv_type, "Type of the KV cache: f16 (default) or q8_0").type_name("TYPE");
   command.add_option("--isa", options->isa, "The instruction set (default: the best this machine has)")
       .type_name("NAME");
+  command.add_flag(
+      "--no-mmap", [options] { options->map = false; }, "Copy the file into memory, in huge pages");
   command.add_option("-o,--output,--format", options->output, "text (default), json, jsonl, csv or md")
       .type_name("FORM")
       .group("Output");

@@ -82,12 +82,14 @@ void add_engine_options(const Command& command, EngineOptions& options) {
   command
       .add_option(
           "--isa", [&options](const std::string& name) { read_isa(name, options.session); },
-          "Force an instruction set: portable, avx2, avx512, avx512_vnni, amx, neon, neon_dotprod")
+          "Force an instruction set: portable, avx2, avx512, avx512_vnni, avx512_vbmi, amx, "
+          "neon, neon_dotprod, neon_i8mm")
       .type_name("NAME")
       .group(how_group);
   command
       .add_flag(
-          "--no-mmap", [&options] { options.map = false; }, "Read the file into memory instead")
+          "--no-mmap", [&options] { options.map = false; },
+          "Copy the file into memory, each thread's rows on its own NUMA node")
       .group(how_group);
   command
       .add_flag(
@@ -98,7 +100,9 @@ void add_engine_options(const Command& command, EngineOptions& options) {
 
 std::shared_ptr<const engine::Model> load(const EngineOptions& options) {
   const Database database(data_folder(options.data));
-  return engine::load_model(options.file, database.types(), {.map = options.map});
+  return engine::load_model(
+      options.file, database.types(),
+      {.map = options.map, .threads = {.threads = options.session.threads, .pin = options.session.pin}});
 }
 
 engine::SessionOptions session_options(const EngineOptions& options, std::int64_t positions) {

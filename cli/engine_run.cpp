@@ -7,6 +7,7 @@
 #include "cli/engine_options.h"
 #include "engine/sampler.h"
 #include "engine/tokenizer.h"
+#include "engine/tokenizer_merge.h"
 
 namespace silicast::cli {
 
@@ -73,19 +74,34 @@ Result generate(engine::Session& session, const std::vector<engine::Token>& prom
   return result;
 }
 
+// Whether the UTF-8 character is one that RFC 3629 allows: not overlong, no surrogate, at most U+10FFFF.
+bool is_character(std::string_view c) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(c[i]); };
+  switch (c.size()) {
+    case 1: return byte(0) < 0x80;
+    case 2: return byte(0) >= 0xC2;
+    case 3: return !(byte(0) == 0xE0 && byte(1) < 0xA0) && !(byte(0) == 0xED && byte(1) > 0x9F);
+    default: return byte(0) <= 0xF4 && !(byte(0) == 0xF0 && byte(1) < 0x90) && !(byte(0) == 0xF4 && byte(1) > 0x8F);
+  }
+}
+
+// A generated text may end within a character, or be of bytes that are none: U+FFFD in their place.
 std::string quoted(const std::string& text) {
   constexpr std::string_view digits = "0123456789abcdef";
   std::string out = "\"";
-  for (const char c : text) {
+  for (const std::string_view character : engine::characters_of(text)) {
+    const char c = character.front();
     const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\')
+    if (!is_character(character))
+      out += "\xEF\xBF\xBD";
+    else if (c == '"' || c == '\\')
       out += std::string("\\") + c;
     else if (c == '\n')
       out += "\\n";
     else if (byte < 0x20 || byte == 0x7F)
       out += std::string("\\u00") + digits[byte >> 4U] + digits[byte & 15U];
     else
-      out += c;
+      out += character;
   }
   return out + "\"";
 }

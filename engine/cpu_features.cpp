@@ -18,8 +18,9 @@ namespace silicast::engine {
 
 namespace {
 
-constexpr std::array<Isa, isa_count> isas{Isa::portable,    Isa::avx2, Isa::avx512, Isa::avx512_vnni,
-                                          Isa::avx512_vbmi, Isa::amx,  Isa::neon,   Isa::neon_dotprod};
+constexpr std::array<Isa, isa_count> isas{Isa::portable,    Isa::avx2,         Isa::avx512,
+                                          Isa::avx512_vnni, Isa::avx512_vbmi,  Isa::amx,
+                                          Isa::neon,        Isa::neon_dotprod, Isa::neon_i8mm};
 
 constexpr std::array<CpuFeature, 8> features{CpuFeature::avx512_vbmi, CpuFeature::avx512_fp16, CpuFeature::avx512_bf16,
                                              CpuFeature::amx_int8,    CpuFeature::amx_bf16,    CpuFeature::neon_fp16,
@@ -79,7 +80,8 @@ bool x86_supports(Isa isa) {
       return x86_supports(Isa::avx512_vbmi) && x86_has(CpuFeature::amx_int8) && x86_has(CpuFeature::amx_bf16);
     case Isa::portable:
     case Isa::neon:
-    case Isa::neon_dotprod: return false;
+    case Isa::neon_dotprod:
+    case Isa::neon_i8mm: return false;
   }
   return false;
 }
@@ -122,6 +124,7 @@ std::string_view name_of(Isa isa) {
     case Isa::amx: return "amx";
     case Isa::neon: return "neon";
     case Isa::neon_dotprod: return "neon_dotprod";
+    case Isa::neon_i8mm: return "neon_i8mm";
   }
   return "";
 }
@@ -139,6 +142,7 @@ bool is_supported(Isa isa) {
 #if defined(__x86_64__)
   return x86_supports(isa);
 #elif defined(__aarch64__)
+  if (isa == Isa::neon_i8mm) return arm_has_dotprod() && arm_has(CpuFeature::neon_i8mm);
   return isa == Isa::neon || (isa == Isa::neon_dotprod && arm_has_dotprod());
 #else
   return false;

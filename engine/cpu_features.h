@@ -20,9 +20,10 @@ enum class Isa : std::uint8_t {
   amx,          // and AMX-INT8 and -BF16, for products with many activation rows
   neon,         // AArch64
   neon_dotprod,
+  neon_i8mm,  // and the matrix product of bytes
 };
 
-constexpr std::size_t isa_count = 8;
+constexpr std::size_t isa_count = 9;
 
 std::string_view name_of(Isa isa);  // "avx512_vnni"
 std::optional<Isa> find_isa(std::string_view name);

@@ -89,5 +89,6 @@ void set_avx512_vbmi(Kernels& kernels);
 void set_amx(Kernels& kernels);
 void set_neon(Kernels& kernels);
 void set_neon_dotprod(Kernels& kernels);
+void set_neon_i8mm(Kernels& kernels);
 
 }  // namespace silicast::engine

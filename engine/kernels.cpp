@@ -26,10 +26,12 @@ Setter setter_of(Isa isa) {
     case Isa::avx512_vbmi: return set_avx512_vbmi;
     case Isa::amx: return set_amx;
     case Isa::neon:
-    case Isa::neon_dotprod: return nullptr;
+    case Isa::neon_dotprod:
+    case Isa::neon_i8mm: return nullptr;
 #elif defined(__aarch64__)
     case Isa::neon: return set_neon;
     case Isa::neon_dotprod: return set_neon_dotprod;
+    case Isa::neon_i8mm: return set_neon_i8mm;
     case Isa::avx2:
     case Isa::avx512:
     case Isa::avx512_vnni:
@@ -42,7 +44,8 @@ Setter setter_of(Isa isa) {
     case Isa::avx512_vbmi:
     case Isa::amx:
     case Isa::neon:
-    case Isa::neon_dotprod: return nullptr;
+    case Isa::neon_dotprod:
+    case Isa::neon_i8mm: return nullptr;
 #endif
   }
   return nullptr;

@@ -5,6 +5,7 @@ namespace silicast::engine {
 
 void set_amx(Kernels& kernels) {
   set_avx512_vbmi(kernels);
+  kernels.gemm_wide_from = 32;  // two tiles of activations; with fewer, panels for VNNI are faster (docs/engine.md)
   for_each_format([&]<BlockType type>() {
     if constexpr (Format<type>::weights == super_block)
       kernels.gemm_wide[index_of(type)] = amx_super_gemm<type>;

@@ -36,6 +36,18 @@ KvCache::KvCache(const Architecture& architecture, Shape shape)
       layers_(layers_of(architecture, shape)),
       memory_(Mapping::of_memory(bytes_for(architecture, shape))) {}
 
+void KvCache::touch(ThreadPool& pool) {
+  pool.run([&](const Worker& worker) {
+    for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
+      const LayerCells& cells = layers_[layer];
+      const Range heads = worker.share(shape_.sequences * cells.heads);
+      for (std::int64_t i = heads.begin; i < heads.end; ++i)
+        for (int which = 0; which < 2; ++which)
+          engine::touch(row(layer, i / cells.heads, which, i % cells.heads, 0), cells.head_bytes());
+    }
+  });
+}
+
 std::byte* KvCache::row(std::size_t layer, std::int64_t sequence, int which, std::int64_t head,
                         std::int64_t cell) const {
   const LayerCells& cells = layers_[layer];

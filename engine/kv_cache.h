@@ -11,6 +11,7 @@
 
 #include "engine/kernels.h"
 #include "engine/mapping.h"
+#include "engine/thread_pool.h"
 #include "workloads/architecture.h"
 
 namespace silicast::engine {
@@ -26,6 +27,9 @@ class KvCache {
 
   KvCache(const Architecture& architecture, Shape shape);
   [[nodiscard]] static std::uint64_t bytes_for(const Architecture& architecture, Shape shape);
+
+  // Takes the memory, all zeros: each head's cells by the worker that attends to it when every sequence decodes.
+  void touch(ThreadPool& pool);
 
   // Makes room for `tokens` positions of a sequence from `first` on, in every layer; at most `step`, within the
   // context, following what is there. Moves cells where a layer with a window is full.

@@ -22,13 +22,6 @@ namespace silicast::engine {
 
 namespace {
 
-// Every page of the file at once rather than one by one when it is first read.
-#ifdef MAP_POPULATE
-constexpr int file_flags = MAP_SHARED | MAP_FIXED | MAP_POPULATE;
-#else
-constexpr int file_flags = MAP_SHARED | MAP_FIXED;
-#endif
-
 std::size_t whole_pages(std::size_t bytes) {
   const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   return (bytes + page - 1) / page * page;
@@ -36,10 +29,26 @@ std::size_t whole_pages(std::size_t bytes) {
 
 std::size_t page() { return whole_pages(1); }
 
-// Address space of `bytes` and a page behind it, all zeros.
+constexpr std::size_t huge_page = std::size_t{2} << 20;
+
+// Address space, all zeros; null where there is none left.
 std::byte* reserve(std::size_t bytes) {
-  void* at = mmap(nullptr, bytes + page(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   return at == MAP_FAILED ? nullptr : static_cast<std::byte*>(at);
+}
+
+std::byte* aligned(std::byte* base) {
+  return base + (huge_page - reinterpret_cast<std::uintptr_t>(base) % huge_page) % huge_page;
+}
+
+// Every page of the file at once rather than one by one when it is first read; huge ones where the file system's cache
+// has them.
+void populate([[maybe_unused]] std::byte* data, [[maybe_unused]] std::size_t bytes) {
+#ifdef __linux__
+  madvise(data, bytes, MADV_HUGEPAGE);
+  constexpr int populate_read = 22;  // MADV_POPULATE_READ, since Linux 5.14; before, pages come when they are read
+  madvise(data, bytes, populate_read);
+#endif
 }
 
 [[noreturn]] void fail(const std::filesystem::path& path, const char* what) {
@@ -81,42 +90,65 @@ Mapping Mapping::of_file(const std::filesystem::path& path) {
     close(file);
     throw InputError(path.string() + ": is empty or its size cannot be read");
   }
-  const auto size = static_cast<std::size_t>(facts.st_size);
-  const std::size_t mapped = whole_pages(size);
-  std::byte* at = reserve(mapped);
-  const bool done = at != nullptr && mmap(at, size, PROT_READ, file_flags, file, 0) != static_cast<void*>(MAP_FAILED);
+  Mapping mapping;
+  mapping.size_ = static_cast<std::size_t>(facts.st_size);
+  mapping.mapped_ = whole_pages(mapping.size_) + page() + huge_page;
+  mapping.base_ = reserve(mapping.mapped_);
+  bool done = mapping.base_ != nullptr;
+  if (done) {
+    mapping.data_ = aligned(mapping.base_);
+    done = mmap(mapping.data_, mapping.size_, PROT_READ, MAP_SHARED | MAP_FIXED, file, 0) !=
+           static_cast<void*>(MAP_FAILED);
+  }
   close(file);
   if (!done) fail(path, "cannot be mapped");
-  return {at, size, mapped + page()};
+  populate(mapping.data_, mapping.size_);
+  return mapping;
 }
 
-Mapping Mapping::of_memory(std::size_t bytes) {
-  const std::size_t mapped = whole_pages(bytes);
-  std::byte* at = reserve(mapped);
-  if (at == nullptr)
+Mapping Mapping::of_memory(std::size_t bytes, [[maybe_unused]] Pages pages) {
+  Mapping mapping;
+  mapping.size_ = bytes;
+  mapping.mapped_ = whole_pages(bytes) + page() + huge_page;
+  mapping.base_ = reserve(mapping.mapped_);
+  if (mapping.base_ == nullptr)
     throw Error(ExitCode::no,
                 "no memory for " + human(Bytes(static_cast<double>(bytes))) + ": " + std::string(std::strerror(errno)));
-#ifdef MADV_HUGEPAGE
-  constexpr std::size_t huge = std::size_t{2} << 20;
-  if (mapped >= 4 * huge) madvise(at, mapped, MADV_HUGEPAGE);
+  mapping.data_ = aligned(mapping.base_);
+#ifdef __linux__
+  if (pages == Pages::small) madvise(mapping.base_, mapping.mapped_, MADV_NOHUGEPAGE);
+  if (pages == Pages::huge && bytes >= 4 * huge_page) madvise(mapping.base_, mapping.mapped_, MADV_HUGEPAGE);
 #endif
-  return {at, bytes, mapped + page()};
+  return mapping;
 }
 
 Mapping::~Mapping() {
-  if (data_ != nullptr) munmap(data_, mapped_);
+  if (base_ != nullptr) munmap(base_, mapped_);
 }
 
 Mapping::Mapping(Mapping&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)),
-      size_(std::exchange(other.size_, 0)),
-      mapped_(std::exchange(other.mapped_, 0)) {}
+    : base_(std::exchange(other.base_, nullptr)),
+      mapped_(std::exchange(other.mapped_, 0)),
+      data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)) {}
 
 Mapping& Mapping::operator=(Mapping&& other) noexcept {
+  std::swap(base_, other.base_);
+  std::swap(mapped_, other.mapped_);
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
-  std::swap(mapped_, other.mapped_);
   return *this;
+}
+
+void touch(std::byte* data, std::size_t bytes) {
+  for (std::size_t at = 0; at < bytes; at += page()) data[at] = {};
+}
+
+void first_touch(ThreadPool& pool, std::byte* data, std::int64_t rows, std::int64_t row_bytes, std::int64_t granule) {
+  pool.run([&](const Worker& worker) {
+    const Range share = worker.share(rows, granule);
+    touch(data + share.begin * row_bytes, static_cast<std::size_t>(share.size() * row_bytes));
+  });
 }
 
 std::uint64_t available_memory() {

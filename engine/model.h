@@ -88,8 +88,11 @@ struct Model {
 };
 
 struct LoadOptions {
-  // Read in place from the page cache. Else read into memory of its own, in huge pages where the system gives them.
+  // Read in place from the page cache, wherever its pages lie. Else copied into memory of its own, in huge pages where
+  // the system gives them, each row by the thread that a session with the same threads multiplies it with: on a machine
+  // of several NUMA nodes every thread then reads from its own.
   bool map = true;
+  ThreadPool::Options threads{};  // that copy: those of the session to come
 };
 
 // From one GGUF, or all parts of a split one. Throws InputError: whatever read_gguf and workload_of refuse, a tensor

@@ -48,9 +48,26 @@ std::shared_ptr<Model> model_of(GgufFile header, const std::string& name,
   return model;
 }
 
-Mapping copy_of(const Mapping& file) {
+// Moves the tensors of a part into memory of its own: each row by the worker that multiplies by it (transformer.cpp),
+// so that it lies on this one's NUMA node.
+Mapping copy_of(const Mapping& file, std::size_t header_bytes, std::span<StoredTensor> tensors, ThreadPool& pool) {
   Mapping memory = Mapping::of_memory(file.size());
-  std::copy_n(file.data(), file.size(), memory.data());
+  const auto offset_of = [&](const StoredTensor& tensor) { return tensor.data - file.data(); };
+  pool.run([&](const Worker& worker) {
+    if (worker.index() == 0) std::copy_n(file.data(), std::min(header_bytes, file.size()), memory.data());
+    for (const StoredTensor& tensor : tensors) {
+      if (tensor.data < file.data() || tensor.data >= file.data() + file.size()) continue;  // of another part
+      const auto row = static_cast<std::int64_t>(row_bytes(tensor.type, tensor.shape[0]));
+      const Range rows = worker.share(tensor.shape[1], row_granule);
+      for (std::int64_t matrix = 0; matrix < tensor.shape[2]; ++matrix) {
+        const std::int64_t first = (matrix * tensor.shape[1] + rows.begin) * row;
+        std::copy_n(tensor.data + first, rows.size() * row, memory.data() + offset_of(tensor) + first);
+      }
+    }
+  });
+  for (StoredTensor& tensor : tensors)
+    if (tensor.data >= file.data() && tensor.data < file.data() + file.size())
+      tensor.data = memory.data() + offset_of(tensor);
   return memory;
 }
 
@@ -68,11 +85,15 @@ std::shared_ptr<const Model> load_model(const std::filesystem::path& path,
     Mapping mapping = Mapping::of_file(paths[i]);
     if (mapping.size() != model->file->file_sizes[i])
       throw InputError(paths[i].string() + ": changed its size while it was read");
-    if (!options.map) mapping = copy_of(mapping);
     parts.push_back(mapping.bytes());
     model->mappings.push_back(std::move(mapping));
   }
   model->tensors = tensors_in(*model->file, parts, name);
+  if (!options.map) {
+    ThreadPool pool(options.threads);
+    for (std::size_t i = 0; i < model->mappings.size(); ++i)
+      model->mappings[i] = copy_of(model->mappings[i], model->file->data_offsets[i], model->tensors, pool);
+  }
   bind_weights(*model, name);
   return model;
 }

@@ -76,9 +76,19 @@ SILICAST_INLINE typename S::F32 chunk_dot(const typename S::Chunk& w, const Acti
   return per_chunk_scale ? S::mul(sum, S::broadcast(a.scale[0])) : sum;
 }
 
-// Rows are read in order, so the stream runs on from row to row; this far ahead the line is asked for explicitly, which
-// covers the hardware prefetcher's stop at every 4 KiB page.
-constexpr std::int64_t prefetch_bytes = 4096;
+// Rows are read in order, so the stream runs on from row to row. Lines are asked for explicitly: far ahead into the
+// second-level cache, which covers the hardware prefetcher's stop at every 4 KiB page, then into the first, whose few
+// fill buffers would bound what is under way if they waited for memory.
+template <std::size_t bytes>
+SILICAST_INLINE void prefetch_ahead(const void* p) {
+  constexpr std::size_t far = 4096;
+  constexpr std::size_t near = 768;
+#pragma GCC unroll 8
+  for (std::size_t line = 0; line < bytes; line += 64) {
+    __builtin_prefetch(static_cast<const char*>(p) + far + line, 0, 2);
+    __builtin_prefetch(static_cast<const char*>(p) + near + line);
+  }
+}
 
 template <class S, BlockType type>
 SILICAST_INLINE void unpack_chunk(const std::byte* row, std::int64_t chunk, std::int64_t columns,
@@ -87,8 +97,7 @@ SILICAST_INLINE void unpack_chunk(const std::byte* row, std::int64_t chunk, std:
   using Blocks = ChunkBlocks<F>;
   typename F::Block padded[Blocks::per_chunk];
   const auto* blocks = Blocks::at(row, chunk, columns, padded);
-  for (std::size_t line = 0; line < sizeof padded; line += 64)
-    __builtin_prefetch(reinterpret_cast<const char*>(blocks) + prefetch_bytes + line);
+  prefetch_ahead<sizeof padded>(blocks);
   S::template Unpack<type>::run(blocks, out);
 }
 
@@ -146,6 +155,10 @@ struct Shape {
 template <class S, class F>
 using ShapeOf = Shape<F::group, F::has_min, F::partner == ActivationType::q8_k, F::wide && !S::any_byte>;
 
+// Products of pairs of rows want eight bytes of each instead of four of every lane.
+template <class S>
+concept MultipliesPairs = S::multiplies_pairs;
+
 template <class S, BlockType type, class Panel>
 void unpack_panel(const ProductTask& task, std::int64_t first_row, std::int64_t chunk, Panel& panel) {
   using F = Format<type>;
@@ -171,7 +184,10 @@ void unpack_panel(const ProductTask& task, std::int64_t first_row, std::int64_t 
       for (int g = 0; g < groups; ++g) panel.min[g][lane] = min[g];
     }
   }
-  S::interleave(q, panel.q);
+  if constexpr (MultipliesPairs<S>)
+    S::interleave_pairs(q, panel.q);
+  else
+    S::interleave(q, panel.q);
 }
 
 // Sums of one tile: N activation rows by R vectors of weight rows.
@@ -180,18 +196,10 @@ struct Tile {
   typename S::F32 sum[R][N];
 };
 
+// The integers of a group of weights: by the dot product of four bytes.
 template <class S, class Sh, int R, int N, class Panel>
-SILICAST_INLINE void tile_group(const Panel* const (&panel)[R], const ActivationChunk* const (&x)[N], int g,
-                                int bias_bits, Tile<S, R, N>& part) {
-  typename S::I32 dot[R][N];
-#pragma GCC unroll 16
-  for (int n = 0; n < N; ++n) {
-    auto start = S::zero_int();
-    if (bias_bits >= 0)
-      start = S::shift_left(S::broadcast_int(Sh::group == 16 ? x[n]->minus_sum16[g] : x[n]->minus_sum32[g]), bias_bits);
-#pragma GCC unroll 4
-    for (int r = 0; r < R; ++r) dot[r][n] = start;
-  }
+SILICAST_INLINE void group_dots(const Panel* const (&panel)[R], const ActivationChunk* const (&x)[N], int g,
+                                typename S::I32 (&dot)[R][N]) {
 #pragma GCC unroll 8
   for (int step = 0; step < Sh::group / 4; ++step) {
     const int k = g * Sh::group / 4 + step;
@@ -205,6 +213,56 @@ SILICAST_INLINE void tile_group(const Panel* const (&panel)[R], const Activation
       for (int r = 0; r < R; ++r) dot[r][n] = S::template dot4<Sh::wide>(dot[r][n], w[r], a);
     }
   }
+}
+
+// The same by products of pairs of rows, where a vector is four rows in two pairs.
+template <class S, class Sh, int R, int N, class Panel>
+SILICAST_INLINE void group_dots_by_pairs(const Panel* const (&panel)[R], const ActivationChunk* const (&x)[N], int g,
+                                         typename S::I32 (&dot)[R][N]) {
+  static_assert(N % 2 == 0);
+  typename S::I32 sum[2 * R][N / 2];
+#pragma GCC unroll 8
+  for (int r = 0; r < 2 * R; ++r)
+#pragma GCC unroll 8
+    for (int n = 0; n < N / 2; ++n) sum[r][n] = S::zero_int();
+#pragma GCC unroll 4
+  for (int step = 0; step < Sh::group / 8; ++step) {
+    const int k = g * Sh::group / 4 + 2 * step;
+    typename S::S8 a[N / 2];
+#pragma GCC unroll 8
+    for (int n = 0; n < N / 2; ++n) a[n] = S::two_rows(x[2 * n]->q + 4 * k, x[2 * n + 1]->q + 4 * k);
+#pragma GCC unroll 8
+    for (int r = 0; r < 2 * R; ++r) {
+      const auto w = S::load_ubytes(&panel[r / 2]->q[k + r % 2][0][0]);
+#pragma GCC unroll 8
+      for (int n = 0; n < N / 2; ++n) sum[r][n] = S::add_pair_products(sum[r][n], w, a[n]);
+    }
+  }
+#pragma GCC unroll 4
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+    for (int n = 0; n < N / 2; ++n) {
+      dot[r][2 * n] = S::add_int(dot[r][2 * n], S::first_of_pairs(sum[2 * r][n], sum[2 * r + 1][n]));
+      dot[r][2 * n + 1] = S::add_int(dot[r][2 * n + 1], S::second_of_pairs(sum[2 * r][n], sum[2 * r + 1][n]));
+    }
+}
+
+template <class S, class Sh, int R, int N, class Panel>
+SILICAST_INLINE void tile_group(const Panel* const (&panel)[R], const ActivationChunk* const (&x)[N], int g,
+                                int bias_bits, Tile<S, R, N>& part) {
+  typename S::I32 dot[R][N];
+#pragma GCC unroll 16
+  for (int n = 0; n < N; ++n) {
+    auto start = S::zero_int();
+    if (bias_bits >= 0)
+      start = S::shift_left(S::broadcast_int(Sh::group == 16 ? x[n]->minus_sum16[g] : x[n]->minus_sum32[g]), bias_bits);
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) dot[r][n] = start;
+  }
+  if constexpr (MultipliesPairs<S>)
+    group_dots_by_pairs<S, Sh, R, N>(panel, x, g, dot);
+  else
+    group_dots<S, Sh, R, N>(panel, x, g, dot);
 #pragma GCC unroll 4
   for (int r = 0; r < R; ++r) {
     const auto scale = S::load(panel[r]->scale[g]);

@@ -466,8 +466,7 @@ void few_rows(const ProductTask& task, const OrderedActivations<Few<type>::order
       Block padded[Blocks::per_chunk];
       const Block* a = Blocks::at(row, step * u, task.columns, padded);
       const Block* b = step * u + 1 < chunks ? a + 1 : a;  // a last one meets zeros
-      for (std::size_t line = 0; line < step * sizeof padded; line += 64)
-        __builtin_prefetch(reinterpret_cast<const char*>(a) + prefetch_bytes + line);
+      prefetch_ahead<step * sizeof padded>(a);
       Unit w;
       Few<type>::run(a, b, w);
 #pragma GCC unroll 8

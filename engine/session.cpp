@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "engine/topology.h"
 
 namespace silicast::engine {
 
@@ -79,6 +80,7 @@ Session::Session(std::shared_ptr<const Model> model, SessionOptions options)
       depth_(static_cast<std::size_t>(options.sequences)),
       logits_(static_cast<std::size_t>(options.sequences * model_->architecture.vocabulary) * sizeof(float)) {
   batch_.reserve(static_cast<std::size_t>(step_tokens(options)));
+  if (topology().numa_nodes > 1) cache_.touch(pool_);
 }
 
 void Session::expect_room(std::int64_t tokens, std::int64_t sequence) const {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The vectors of product.h and vectors.h for AArch64's NEON, with the dot product where the file is compiled for it,
-// and each type's chunk of 256 weights as sixteen vectors of unsigned lanes. The grid types are decoded by their
-// definition.
+// The vectors of product.h and vectors.h for AArch64's NEON, with the dot product and the matrix product of bytes
+// (i8mm) where the file is compiled for them, and each type's chunk of 256 weights as sixteen vectors of unsigned
+// lanes. The grid types are decoded by their definition.
 #pragma once
 
 #include <arm_neon.h>
@@ -18,7 +18,13 @@ struct Neon {
   static constexpr int lanes = 4;
   static constexpr int bytes = 16;
   static constexpr int vectors = super_block / bytes;
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+  static constexpr bool any_byte = true;
+  static constexpr bool multiplies_pairs = true;
+#else
   static constexpr bool any_byte = false;
+  static constexpr bool multiplies_pairs = false;
+#endif
   // 2 x 6 sums and as many integers, two vectors of weights, one of activations: 27 of 32 registers.
   static constexpr int tile_rows = 2;
   static constexpr int tile_columns = 6;
@@ -102,6 +108,9 @@ struct Neon {
   // Lanes beyond 127 are taken as w = u - 128; the 128 comes back as twice 64 times the activations' sum.
   template <bool wide>
   static SILICAST_INLINE I32 dot4(I32 sum, U8 u, S8 s) {
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+    return vusdotq_s32(sum, u, s);
+#endif
     if constexpr (!wide) return dot_signed(sum, vreinterpretq_s8_u8(u), s);
     const S8 w = vreinterpretq_s8_u8(veorq_u8(u, vdupq_n_u8(0x80)));
     const S8 half_bias = vdupq_n_s8(64);
@@ -150,6 +159,23 @@ struct Neon {
       vst4q_u32(reinterpret_cast<std::uint32_t*>(out[k]), r);
     }
   }
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+  // Eight bytes each of rows 0 and 1, then of rows 2 and 3: what a matrix product takes.
+  static void interleave_pairs(const std::uint8_t (&rows)[lanes][super_block],
+                               std::uint8_t (&out)[super_block / 4][lanes][4]) {
+    for (int k = 0; k < super_block / 4; k += 2)
+      for (int pair = 0; pair < 2; ++pair)
+        vst1q_u8(out[k + pair][0], vcombine_u8(vld1_u8(rows[2 * pair] + 4 * k), vld1_u8(rows[2 * pair + 1] + 4 * k)));
+  }
+  // Two rows of weights by two rows of activations, eight bytes each: [w0 a0, w0 a1, w1 a0, w1 a1].
+  static SILICAST_INLINE I32 add_pair_products(I32 sum, U8 w, S8 a) { return vusmmlaq_s32(sum, w, a); }
+  static SILICAST_INLINE S8 two_rows(const std::int8_t* a, const std::int8_t* b) {
+    return vcombine_s8(vld1_s8(a), vld1_s8(b));
+  }
+  // A lane for each of four rows of weights, of the first and of the second activation.
+  static SILICAST_INLINE I32 first_of_pairs(I32 upper, I32 lower) { return vuzp1q_s32(upper, lower); }
+  static SILICAST_INLINE I32 second_of_pairs(I32 upper, I32 lower) { return vuzp2q_s32(upper, lower); }
+#endif
 
   // By the definition; faster ones follow below.
   template <BlockType type>

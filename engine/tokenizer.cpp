@@ -122,7 +122,8 @@ std::optional<Vocabulary> vocabulary_of(const GgufFile& file, std::span<const st
   v.begin = reader.token("tokenizer.ggml.bos_token_id", v.tokens.size());
   v.end = reader.token("tokenizer.ggml.eos_token_id", v.tokens.size());
   v.unknown = reader.token("tokenizer.ggml.unknown_token_id", v.tokens.size());
-  const bool usually = v.model == "llama" || v.pre == "llama-bpe" || v.pre == "llama3" || v.pre == "llama-v3";
+  const bool usually =
+      v.model == "llama" || v.pre == "llama-bpe" || v.pre == "llama3" || v.pre == "llama-v3" || v.pre == "tekken";
   v.add_begin = reader.flag("tokenizer.ggml.add_bos_token", usually);
   v.add_space = reader.flag("tokenizer.ggml.add_space_prefix", true);
   return v;
@@ -167,11 +168,11 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text) const {
       ++at;
       continue;
     }
-    if (at > begin) encode_plain(text.substr(begin, at - begin), begin == 0, out);
+    if (at > begin) encode_plain(text.substr(begin, at - begin), out);
     out.push_back(*special);
     begin = at += vocabulary_.tokens[static_cast<std::size_t>(*special)].size();
   }
-  if (begin < text.size()) encode_plain(text.substr(begin), begin == 0, out);
+  if (begin < text.size()) encode_plain(text.substr(begin), out);
   return out;
 }
 

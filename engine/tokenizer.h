@@ -32,7 +32,7 @@ struct Vocabulary {
   std::optional<std::int32_t> end;      // ends a text
   std::optional<std::int32_t> unknown;  // what cannot be said otherwise
   bool add_begin = false;
-  bool add_space = true;  // SentencePiece: a blank before the text
+  bool add_space = true;  // SentencePiece: a blank before the text, and behind each control token
 };
 
 // From the metadata of a file (or the first of its parts) whose bytes are given. Throws InputError: arrays of different
@@ -55,8 +55,8 @@ class Tokenizer {
  protected:
   explicit Tokenizer(Vocabulary vocabulary);
 
-  // Text without control tokens; `first`: at the very beginning.
-  virtual void encode_plain(std::string_view text, bool first, std::vector<std::int32_t>& out) const = 0;
+  // Text without control tokens: the whole, or what stands before, between or behind them.
+  virtual void encode_plain(std::string_view text, std::vector<std::int32_t>& out) const = 0;
   virtual std::string decode_token(std::int32_t token) const = 0;
   // What encoding has added at the beginning.
   [[nodiscard]] virtual std::string without_added(std::string text) const { return text; }

@@ -92,7 +92,7 @@ class BytePairs final : public Tokenizer {
   }
 
  protected:
-  void encode_plain(std::string_view text, bool, std::vector<std::int32_t>& out) const override {
+  void encode_plain(std::string_view text, std::vector<std::int32_t>& out) const override {
     for (const std::string_view word : words_.cut(text)) encode_word(word, out);
   }
 

@@ -24,9 +24,9 @@ class SentencePiece final : public Tokenizer {
   }
 
  protected:
-  void encode_plain(std::string_view text, bool first, std::vector<std::int32_t>& out) const override {
+  void encode_plain(std::string_view text, std::vector<std::int32_t>& out) const override {
     std::string spelled;
-    if (first && vocabulary().add_space) spelled += blank;
+    if (vocabulary().add_space) spelled += blank;
     for (const char c : text) {
       if (c == ' ')
         spelled += blank;

@@ -5,9 +5,10 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 
-#include "engine/page_memory.h"
+#include "engine/mapping.h"
 #include "engine/topology.h"
 
 namespace silicast::engine {
@@ -118,7 +119,7 @@ class Bench {
       const std::int64_t bytes = static_cast<std::int64_t>(row_bytes(type, shape.columns)) * shape.rows;
       const std::int64_t memory_bytes = std::max(bytes, stream_bytes_ / (options_.quick ? 2 : 1));
       if (!memory_ || static_cast<std::int64_t>(memory_->size()) < memory_bytes)
-        memory_ = std::make_unique<PageMemory>(static_cast<std::size_t>(memory_bytes));
+        memory_ = Mapping::of_memory(static_cast<std::size_t>(memory_bytes));
       const Weights weights(type, shape, memory_bytes, memory_->data(), *pool_);
       for (const std::int64_t batch : batches()) {
         const Activations x = activations_of(kernels_, type, shape.columns, batch);
@@ -164,7 +165,7 @@ class Bench {
   std::int64_t stream_bytes_ = 0;
   std::unique_ptr<ThreadPool> pool_;
   std::vector<Scratch> scratch_;
-  std::unique_ptr<PageMemory> memory_;
+  std::optional<Mapping> memory_;
   Roof roof_;
   std::vector<KernelResult> results_;
 };

@@ -4,13 +4,14 @@
 #include <algorithm>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <random>
 
 #include "base/text.h"
 #include "engine/cpu_features.h"
+#include "engine/mapping.h"
 #include "engine/measure/peaks.h"
 #include "engine/measure/storage.h"
-#include "engine/page_memory.h"
 #include "engine/topology.h"
 
 namespace silicast::engine {
@@ -97,9 +98,9 @@ class Measurement {
     add_time("wake", pool.size(), 0, count, runs);
   }
 
-  PageMemory& memory() {
+  Mapping& memory() {
     if (!memory_) {
-      memory_ = std::make_unique<PageMemory>(static_cast<std::size_t>(streaming_bytes()));
+      memory_ = Mapping::of_memory(static_cast<std::size_t>(streaming_bytes()));
       ThreadPool all({.threads = 0, .pin = true});
       first_touch(all, memory_->data(), streaming_bytes() / 4096, 4096, 1);
     }
@@ -153,7 +154,7 @@ class Measurement {
   void random_lines(ThreadPool& pool) {
     const std::int64_t bytes = std::min<std::int64_t>(streaming_bytes(), 512 * mebi);
     for (const Pages pages : {Pages::small, Pages::huge}) {
-      const PageMemory own(static_cast<std::size_t>(bytes), pages);
+      const Mapping own = Mapping::of_memory(static_cast<std::size_t>(bytes), pages);
       first_touch(pool, own.data(), bytes / 4096, 4096, 1);
       constexpr std::int64_t count = 200'000;
       const Sample s = sample(pool, effort_, [&](const Worker& worker) {
@@ -177,7 +178,7 @@ class Measurement {
     ThreadPool one({.threads = 1, .pin = true});
     const std::int64_t most = options_.quick ? 64 * mebi : std::min<std::int64_t>(512 * mebi, streaming_bytes());
     for (const Pages pages : {Pages::small, Pages::huge}) {
-      const PageMemory own(static_cast<std::size_t>(most), pages);
+      const Mapping own = Mapping::of_memory(static_cast<std::size_t>(most), pages);
       for (std::int64_t bytes = 16 * kibi; bytes <= most; bytes *= options_.quick ? 4 : 2) {
         link_in_a_cycle(own.data(), bytes / line);
         constexpr std::int64_t count = 100'000;
@@ -213,7 +214,7 @@ class Measurement {
   Effort effort_;
   std::vector<int> counts_;
   std::vector<Limit> limits_;
-  std::unique_ptr<PageMemory> memory_;
+  std::optional<Mapping> memory_;
 };
 
 }  // namespace
@@ -223,7 +224,7 @@ std::vector<Limit> measure_limits(const LimitsOptions& options) { return Measure
 Roof measure_roof(ThreadPool& pool, const Effort& effort, std::int64_t stream_bytes) {
   Roof roof;
   const std::int64_t bytes = stream_bytes;
-  const PageMemory memory(static_cast<std::size_t>(bytes));
+  const Mapping memory = Mapping::of_memory(static_cast<std::size_t>(bytes));
   first_touch(pool, memory.data(), bytes / 4096, 4096, 1);
   const Sample read = sample(pool, effort, [&](const Worker& worker) {
     const Range share = worker.share(bytes, 4096);

@@ -13,7 +13,7 @@ namespace {
 
 using namespace testing_engine;
 
-constexpr int token_count = 24;  // beyond the windows of the small models
+constexpr int token_count = 33;  // beyond the windows of the small models
 
 double worst_error(const std::vector<float>& logits, const std::vector<Row>& reference) {
   double worst = 0;
@@ -81,7 +81,7 @@ TEST_P(EveryModel, MicroBatchesAreTokenByToken) {
     const auto logits = single.decode(token);
     one_by_one.emplace_back(logits.begin(), logits.end());
   }
-  for (const std::int64_t ubatch : {5, 9, 24}) {
+  for (const std::int64_t ubatch : {5, 9, token_count}) {
     Session session(model, {.threads = 1, .context = 64, .ubatch = ubatch});
     EXPECT_LT(worst_error(session.prefill_all(tokens), one_by_one), 5e-4) << ubatch;
     session.reset();

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <csignal>
+#include <cstring>
 #include <filesystem>
 
 #include "base/error.h"
@@ -149,6 +150,27 @@ double divergence(const std::vector<float>& original, const std::vector<float>& 
     }
   }
   return sum / static_cast<double>(rows);
+}
+
+// Rows of experts and of plain matrices, copied by threads that share them.
+TEST(Loading, IntoMemoryKeepsEveryByte) {
+  const Folder folder;
+  for (const SmallModel& small : small_models()) {
+    synthesize_file(small_workload(small, "Q8_0"), folder / "in.gguf", {}, silent);
+    const auto mapped = load_model(folder / "in.gguf", testing_data::types());
+    const auto copied = load_model(folder / "in.gguf", testing_data::types(), {.map = false, .threads = {.threads = 3}});
+    ASSERT_EQ(mapped->tensors.size(), copied->tensors.size());
+    for (std::size_t i = 0; i < mapped->tensors.size(); ++i) {
+      const StoredTensor& a = mapped->tensors[i];
+      const StoredTensor& b = copied->tensors[i];
+      EXPECT_NE(a.data, b.data);
+      EXPECT_EQ(std::memcmp(a.data, b.data, a.bytes()), 0) << small.name << " " << a.name;
+    }
+    const auto header = [](const Model& model) {
+      return model.mappings.front().bytes().first(model.file->data_offsets.front());
+    };
+    EXPECT_TRUE(std::ranges::equal(header(*mapped), header(*copied))) << "the vocabulary is read from it";
+  }
 }
 
 TEST(Requantization, FinerTypesAreCloserToTheOriginal) {

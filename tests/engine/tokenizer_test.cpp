@@ -75,6 +75,12 @@ Tokens ids(const Vocabulary& v, const std::vector<std::string>& texts) {
   return result;
 }
 
+TEST(Pieces, ABlankStandsBeforeEachPartBetweenControlTokens) {
+  const Vocabulary v = piece_vocabulary();
+  // As llama.cpp does: "</s>h" is "</s>" and " h".
+  EXPECT_EQ(Tokenizer::make(v)->encode("h</s>h"), ids(v, {"\xE2\x96\x81h", "</s>", "\xE2\x96\x81h"}));
+}
+
 TEST(BytePairs, TheEarliestMergeGoesFirst) {
   // "lower": l o w e r -> "lo" (0), then "low" (2); "er" (1) before it by rank.
   const Vocabulary v = byte_vocabulary({"l o", "e r", "lo w", "low er"});

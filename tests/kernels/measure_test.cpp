@@ -7,11 +7,12 @@
 #include <set>
 
 #include "base/error.h"
+#include "engine/mapping.h"
+#include "engine/measure/attention_bench.h"
 #include "engine/measure/kernel_bench.h"
 #include "engine/measure/limits.h"
 #include "engine/measure/peaks.h"
 #include "engine/measure/storage.h"
-#include "engine/page_memory.h"
 #include "engine/topology.h"
 
 namespace silicast::engine {
@@ -79,11 +80,11 @@ TEST(Machine, EveryPeakRunsAndCountsOperations) {
 
 TEST(Memory, OfPagesIsZeroAlignedAndWritable) {
   for (const Pages pages : {Pages::small, Pages::huge}) {
-    PageMemory memory(5 * 4096 + 100, pages);
+    Mapping memory = Mapping::of_memory(5 * 4096 + 100, pages);
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(memory.data()) % (2U << 20), 0U);
     for (std::size_t i = 0; i < memory.size(); ++i) ASSERT_EQ(memory.data()[i], std::byte{0});
     memory.data()[memory.size() - 1] = std::byte{7};
-    const PageMemory moved = std::move(memory);
+    const Mapping moved = std::move(memory);
     EXPECT_EQ(moved.data()[moved.size() - 1], std::byte{7});
     ThreadPool pool({.threads = 2, .pin = false});
     first_touch(pool, moved.data(), 5, 4096, 1);
@@ -120,6 +121,26 @@ TEST(KernelBench, KnowsBytesAndOperationsOfItsCases) {
   EXPECT_DOUBLE_EQ(r.operations, 2.0 * 64 * 512 * 3);
   EXPECT_GT(r.sample.seconds, 0);
   EXPECT_DOUBLE_EQ(r.of_limit(), std::max(r.of_read(), r.of_peak()));
+}
+
+TEST(AttentionBench, KnowsBytesAndOperationsOfItsCases) {
+  const auto results = measure_attention({.quick = true,
+                                          .shapes = {{"", 4, 2, 64}},
+                                          .positions = {40},
+                                          .tokens = {1, 3, 50},
+                                          .threads = {1},
+                                          .isa = Isa::portable,
+                                          .stream_bytes = 1 << 20,
+                                          .progress = {}});
+  ASSERT_EQ(results.size(), 4U) << "two caches, one token and three; fifty are more than there are positions";
+  const AttentionResult& three = results[1];
+  EXPECT_EQ(three.what.type, KvType::f16);
+  // 40 positions of two heads, keys and values of 64 halves; three queries and outputs of 4 x 64 floats.
+  EXPECT_DOUBLE_EQ(three.bytes, 40 * 2 * 2 * 64 * 2 + 2 * 3 * 4 * 64 * 4);
+  // Scores and sums, two operations each, at 38, 39 and 40 positions.
+  EXPECT_DOUBLE_EQ(three.operations, 4.0 * 4 * 64 * (38 + 39 + 40));
+  EXPECT_DOUBLE_EQ(results[2].bytes, 40 * 2 * 2 * 68 + 2 * 4 * 64 * 4) << "34 bytes for 32 values of Q8_0";
+  EXPECT_GT(three.sample.seconds, 0);
 }
 
 TEST(KernelBench, LeavesOutShapesThatATypeCannotHave) {
