@@ -150,8 +150,17 @@ constexpr std::string_view unknowns = R"(## What is not known
   exceed the last-level cache (each 16 queries read them anew), and 10 times on Intel's Battlemage, whose driver has no fast path.
 - Which Vulkan driver ran (RADV, AMDVLK) is known only where notes say so: AMDVLK of 2026 reaches a quarter of RADV's prefill.
 - The scoreboards date their rows by the copy, not the run: builds of a year stand for the newest generation.
-- Tables of pull requests show builds of a day that no release has, often with micro-batches of a few tokens: they are in the fit, and
-  make up most of the far prefill errors under CUDA.
+- Tables of pull requests show builds of a day that no release has, often with micro-batches of a few tokens: they are in the fit, each
+  column with the kernels that its build had, and make up most of the far prefill errors under CUDA. MMQ of 2024 changed with every
+  month (int8 MMA, stream-k, types one by one): one share per generation leaves 20 to 50 % on some types (Q6_K on RTX 4090).
+- Tesla P40: two to eight columns cost far more than the counted instructions, and attention without its FP32 kernels runs at the 1/64
+  rate of its FP16; experts in MMQ on RTX 3090 (DeepSeek-V2-Lite) wait for something that is not modelled.
+- Latent attention before May 2025: files of that time had no latent cache, and llama.cpp read all heads' keys and values; silicast
+  predicts two to four times too fast there at depth.
+- Macs of one kind differ by 30 to 90 % between sources (mac-llm-bench's M2 Max on models of 24B and more, AtomGradient's M2 Ultra): they
+  look throttled, and do not say so. A factor for each device and source was tried, so that odd machines do not speak about
+  kernels: it made held-out devices and models worse (it takes up what all machines share) and is not used.
+- Types in MMQ with scales on smaller groups: fewer instructions for them were tried, without a difference on held-out rows.
 - Unsloth's dynamic files have types that their names do not tell: silicast takes mixes of about their size.
 - Threads, NUMA placement and memory channels in use of a CPU are seldom stated; whole CPUs held out are off by the spread of those.
 - Several sequences, several devices and layers on the host: nothing is fitted to them, and some are worse than the best baseline (the
