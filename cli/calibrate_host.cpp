@@ -77,8 +77,10 @@ class Pace {
  public:
   HostPace now(int threads) {
     engine::ThreadPool pool({.threads = threads});
+    // Only its ratio to earlier ones counts: a part of the memory will do.
+    constexpr std::int64_t part = 4;
     const engine::Roof roof =
-        engine::measure_roof(pool, {.least = 3, .most = 20, .seconds = 0.1}, engine::streaming_bytes());
+        engine::measure_roof(pool, {.least = 3, .most = 20, .seconds = 0.1}, engine::streaming_bytes() / part);
     return of(roof, threads);
   }
   // Over the first that was seen.
@@ -273,8 +275,10 @@ ExitCode measured_here(const HostOptions& options) {
   const std::string date = today();
   const auto [machine, device_file] = describe_host(options.folder(), date);
   const std::filesystem::path out = options.folder();
-  Pace pace;
-  const auto kernels = kernels_of(options.quick, pace);
+  // Each against the first that was taken in the same way.
+  Pace pace_of_kernels, pace;
+  for (const int threads : one_and_all()) pace.now(threads);
+  const auto kernels = kernels_of(options.quick, pace_of_kernels);
   const int repetitions = options.quick ? 2 : 5;
   const auto fitted = run_all(database, fitted_runs(options.quick), repetitions, pace);
   std::vector<HostRun> runs;

@@ -33,6 +33,9 @@ double smooth_max(double a, double b, double c, double d) noexcept {
 constexpr double cache_share_for_weights = 0.8;
 constexpr double cache_share_for_activations = 0.5;
 
+// Norms, rotations, activations, sums of a CPU: one correction for all.
+constexpr std::string_view cpu_vector_kernel = "vector operations";
+
 bool applies(const MatmulKernel& kernel, const TensorType& type, bool experts, const Processor& processor) {
   const auto lists = [](const std::vector<std::string>& names, std::string_view name) {
     return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
@@ -136,6 +139,10 @@ StepEvaluator::StepEvaluator(const StepGraph& graph, const Workload& workload, c
     if (largest->bandwidth) cache_seconds_per_byte_ = 1 / largest->bandwidth->value();
   }
   vector_seconds_per_flop_ = 1 / p.peak(Unit::fp32).value();
+  // On a CPU exponentials, conversions to 8 bit and rotations are no multiply-adds: about a tenth of their rate, an
+  // estimate that measurements correct.
+  constexpr double cpu_vector_share = 0.1;
+  if (stack.on_cpu) vector_seconds_per_flop_ /= cpu_vector_share;
   const TypeTable& types = *workload.type_table;
   key_bytes_ = types[executor_.key_type].bits_per_weight() / 8;
   value_bytes_ = types[executor_.value_type].bits_per_weight() / 8;
@@ -143,7 +150,7 @@ StepEvaluator::StepEvaluator(const StepGraph& graph, const Workload& workload, c
   const Corrections corrections = executor_.corrections ? *executor_.corrections : Corrections();
   if (executor_.begins_step) step_seconds_ = stack.overheads.step.value() * corrections.step;
   sequence_seconds_ = stack.overheads.sequence.value() * corrections.sequence;
-  vector_factors_ = corrections.of("", "");
+  vector_factors_ = corrections.of(stack.on_cpu ? cpu_vector_kernel : "", "");
   for (const AttentionKernel& kernel : attention_kernels())
     attention_factors_.push_back(corrections.of(kernel.name, ""));
   weights_stay_cached_ =
@@ -282,7 +289,7 @@ void StepEvaluator::charge_activations(OpWork& cost, double bytes) const noexcep
   }
 }
 
-StepEvaluator::Product StepEvaluator::product_of(const Compiled& compiled, const BatchTotals& totals) noexcept {
+StepEvaluator::Product StepEvaluator::product_of(const Compiled& compiled, const BatchTotals& totals) const noexcept {
   const MatmulShape& w = compiled.op.matmul;
   const double columns = w.outputs_only ? totals.outputs : totals.tokens;
   Product product{.matmul = compiled.kernels.data(), .share = 1, .per_matrix = columns, .routed = columns};
@@ -293,7 +300,10 @@ StepEvaluator::Product StepEvaluator::product_of(const Compiled& compiled, const
     product.routed = columns * static_cast<double>(w.used);
     product.per_matrix = product.routed / distinct;
   }
-  while (columns > product.matmul->columns || product.per_matrix > product.matmul->expert_columns) ++product.matmul;
+  // A GPU takes one kernel for all experts, a CPU goes through them one by one.
+  constexpr double rounding = 1e-6;
+  const double deciding = executor_.stack->on_cpu ? product.per_matrix - rounding : columns;
+  while (deciding > product.matmul->columns || product.per_matrix > product.matmul->expert_columns) ++product.matmul;
   return product;
 }
 
@@ -428,7 +438,8 @@ OpWork StepEvaluator::state_cost(const Compiled& compiled, const BatchTotals& to
 OpWork StepEvaluator::vector_work(const Compiled& compiled, const BatchTotals& totals) const noexcept {
   const double tokens = compiled.op.group < 0 && compiled.op.kind == OpKind::norm ? totals.outputs : totals.tokens;
   OpWork cost;
-  cost.kernel = name_of(compiled.op.kind);
+  cost.kernel = executor_.stack->on_cpu ? cpu_vector_kernel : name_of(compiled.op.kind);
+  cost.corrected_by_kernel = executor_.stack->on_cpu;
   cost.launch = compiled.launch_seconds;
   cost.operations = compiled.op.flops * tokens;
   cost.alu = cost.operations * vector_seconds_per_flop_;

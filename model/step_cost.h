@@ -190,7 +190,7 @@ class StepEvaluator {
     const Matmul* matmul = nullptr;
     double share = 1, per_matrix = 0, routed = 0;
   };
-  static Product product_of(const Compiled& compiled, const BatchTotals& totals) noexcept;
+  [[nodiscard]] Product product_of(const Compiled& compiled, const BatchTotals& totals) const noexcept;
   [[nodiscard]] OpWork matmul_cost(const Compiled& compiled, const Product& product,
                                    const BatchTotals& totals) const noexcept;
   // Of the kernel that writes the weights as F16 before a product that reads them so.
