@@ -62,10 +62,20 @@ std::string length_class(const FitRow& row) {
   const bool prefill = row.metric == Metric::prefill_rate;
   constexpr std::array<std::pair<double, std::string_view>, 4> bounds{
       {{63, "up to 63"}, {1023, "64 to 1023"}, {8191, "1024 to 8191"}, {1e12, "8192 and more"}}};
-  const double tokens = prefill ? std::max(row.tokens, row.depth) : row.depth;
+  const double tokens = prefill ? std::max(row.tokens / row.batch, row.depth) : row.depth;
   for (const auto& [most, name] : bounds)
     if (tokens <= most) return std::string(prefill ? "prompt or depth " : "depth ") + std::string(name);
   return "";
+}
+
+// Of one sequence all stacks together.
+std::string batch_class(const FitRow& row) {
+  const std::string sequences = sequences_class(row.batch);
+  return row.batch > 1 ? row.family + ", " + sequences : sequences;
+}
+
+std::string devices_class(const FitRow& row) {
+  return row.devices > 1 ? row.family + ", " + std::to_string(row.devices) : "1";
 }
 
 double off(const HeldOut* held) { return std::abs(std::log(held->predicted / held->row->measured)); }
@@ -84,6 +94,9 @@ Accuracy accuracy_of(const CrossValidation& result) {
   accuracy.groups.emplace_back("model class",
                                by_key(result, [](const HeldOut& held) { return held.row->model_class; }));
   accuracy.groups.emplace_back("length", by_key(result, [](const HeldOut& held) { return length_class(*held.row); }));
+  accuracy.groups.emplace_back("sequences at once",
+                               by_key(result, [](const HeldOut& held) { return batch_class(*held.row); }));
+  accuracy.groups.emplace_back("devices", by_key(result, [](const HeldOut& held) { return devices_class(*held.row); }));
   for (const HeldOut& held : result.rows) accuracy.worst.push_back(&held);
   constexpr std::size_t most = 20;
   const auto end = accuracy.worst.begin() + static_cast<std::ptrdiff_t>(std::min(most, accuracy.worst.size()));

@@ -36,7 +36,9 @@ constexpr std::array odd_sources{OddSource{"enescingoz", "m5", "throttled or odd
                                  OddSource{"discussions/491", "5120", "a GPU takes part, not said which of it"},
                                  OddSource{"localscore", "", "average over several shapes"},
                                  OddSource{"localmaxxing", "", "unverified user submission"},
-                                 OddSource{"llmfit", "", "unverified user submission"}};
+                                 OddSource{"llmfit", "", "unverified user submission"},
+                                 // Files of code of unknown length, beside answers of a few hundred tokens.
+                                 OddSource{"sourcegraph-fim", "", "prompts of unknown length"}};
 
 // "https://github.com/owner/name/blob/..." -> "github.com/owner/name"
 std::string source_of(const std::string& url) {

@@ -2,6 +2,7 @@
 #include "calibration/measured.h"
 
 #include <algorithm>
+#include <array>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -12,6 +13,8 @@
 namespace silicast {
 
 namespace {
+
+constexpr std::array<std::int64_t, 8> class_ends{1, 4, 8, 16, 32, 64, 256, 1'000'000};
 
 bool says(const std::string& notes, std::initializer_list<std::string_view> signs) {
   return std::any_of(signs.begin(), signs.end(),
@@ -28,7 +31,10 @@ Measured measured_how(const Observation& row) {
     return Measured::whole_batch;
   // llama-benchy: "total t/s over N concurrent requests" runs from the first token of any to the last of all.
   if (says(notes, {"concurrent requests"})) return Measured::burst;
-  return Measured::closed_loop;
+  // A rate of decoding, where nothing says that clients were served.
+  const bool server = says(lower(row.backend), {"vllm", "tensorrt", "trt", "sglang"});
+  const bool served = says(notes, {"aggre", "clients", "serving", "server", "concurren"});
+  return server || served ? Measured::closed_loop : Measured::apart;
 }
 
 MeasuredSteps measured_steps(const Query& query, Measured how, std::int64_t ubatch, std::int64_t most_prefill,
@@ -59,6 +65,18 @@ MeasuredSteps measured_steps(const Query& query, Measured how, std::int64_t ubat
       result.steps.push_back(std::move(step));
     }
   return result;
+}
+
+std::int64_t sequences_class_end(double sequences) {
+  return *std::find_if(class_ends.begin(), class_ends.end() - 1,
+                       [&](std::int64_t end) { return sequences <= static_cast<double>(end); });
+}
+
+std::string sequences_class(double sequences) {
+  const std::int64_t end = sequences_class_end(sequences);
+  if (end == class_ends.front()) return "1";
+  const std::int64_t from = *(std::find(class_ends.begin(), class_ends.end(), end) - 1) + 1;
+  return std::to_string(from) + (end == class_ends.back() ? " and more" : " to " + std::to_string(end));
 }
 
 }  // namespace silicast

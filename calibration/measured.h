@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <string>
 #include <vector>
 
 #include "calibration/observation.h"
@@ -18,7 +18,8 @@ enum class Measured : std::uint8_t {
   closed_loop,  // so many clients, each asking again as soon as it is answered
 };
 
-// What the notes say of a row with several sequences; a server's clients ask again unless they say otherwise.
+// What the notes say of a row with several sequences; where they say nothing, a server's clients ask again, and other
+// software's rates are of decoding.
 Measured measured_how(const Observation& row);
 
 // The steps in which `tokens` are generated. At batch 1 all ways but `apart` are the whole request.
@@ -31,5 +32,9 @@ struct MeasuredSteps {
 // `most_prefill` and `most_decode` as in prefill_steps and decode_steps.
 MeasuredSteps measured_steps(const Query& query, Measured how, std::int64_t ubatch, std::int64_t most_prefill,
                              std::int64_t most_decode);
+
+// The class of so many sequences, for tables: "9 to 16"; and its upper end, by which classes are ordered.
+std::string sequences_class(double sequences);
+std::int64_t sequences_class_end(double sequences);
 
 }  // namespace silicast

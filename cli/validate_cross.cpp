@@ -25,8 +25,10 @@ std::string kind_of(const Observation& row, const Question* question) {
   if (question == nullptr) return "other rows";
   const Query& q = question->query;
   if (q.offload.wants_host()) return q.offload.cpu_moe_layers > 0 ? "experts on the host" : "layers on the host";
-  if (row.device_count > 1) return q.concurrency > 1 ? "several devices and sequences" : "several devices";
-  if (q.concurrency > 1) return "several sequences";
+  const bool power = question->metric == Metric::power || question->metric == Metric::energy;
+  if (row.device_count > 1 && !power) return q.concurrency > 1 ? "several devices and sequences" : "several devices";
+  if (q.concurrency > 1 && !power) return "several sequences";
+  if (power) return "power";
   if (question->metric == Metric::memory) return "memory";
   if (question->metric != Metric::prefill_rate && question->metric != Metric::decode_rate) return "latencies";
   return "other rows";

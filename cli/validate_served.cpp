@@ -2,7 +2,6 @@
 #include "cli/validate_served.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <map>
 
@@ -23,27 +22,12 @@ using serving::ServingSystem;
 using serving::SimulationResult;
 using serving::TrafficKind;
 
-// How a source measured several sequences.
-enum class Measured {
-  closed_loop,  // so many clients, each asking again at once: tokens over wall time, prompts included
-  whole_batch,  // one static batch: tokens over its time, prompts included
-  decoding      // one static batch, the time of decoding alone (llama-batched-bench)
-};
-
-Measured measured_how(const Observation& row) {
-  const std::string notes = lower(row.notes);
-  if (notes.find("batched-bench") != std::string::npos) return Measured::decoding;
-  if (notes.find("static batch") != std::string::npos || notes.find("includes prefill time") != std::string::npos)
-    return Measured::whole_batch;
-  return Measured::closed_loop;
-}
-
-ServingQuestion question_of(const Observation& row, const Query& query, Measured how) {
+ServingQuestion question_of(const Query& query, Measured how) {
   const std::int64_t batch = query.concurrency;
   ServingQuestion q;
   q.query = query;
-  const double prompt = static_cast<double>(row.prompt.value_or(query.depth));
-  q.traffic.lengths.prompt = {std::max(1.0, prompt), 0};
+  // Of decoding by itself the depth is the prompt.
+  q.traffic.lengths.prompt = {static_cast<double>(std::max<std::int64_t>(1, query.prompt + query.depth)), 0};
   q.traffic.lengths.output = {static_cast<double>(std::max<std::int64_t>(2, query.gen)), 0};
   q.traffic.kind = TrafficKind::closed;
   q.traffic.clients = batch;
@@ -56,8 +40,14 @@ ServingQuestion question_of(const Observation& row, const Query& query, Measured
 }
 
 double throughput(const SimulationResult& result, const ServingQuestion& q, Measured how) {
-  if (how == Measured::decoding) return static_cast<double>(q.traffic.clients) / result.itl.mean;
-  if (how == Measured::whole_batch) return result.output_tokens / result.seconds;
+  const auto clients = static_cast<double>(q.traffic.clients);
+  switch (how) {
+    case Measured::apart: return clients / result.itl.mean;
+    case Measured::whole_batch: return result.output_tokens / result.seconds;
+    // From the first token of any to the last of all: the first comes when its own prompt has been read.
+    case Measured::burst: return (result.output_tokens - clients) / (result.seconds - result.ttft.max / clients);
+    case Measured::closed_loop: break;
+  }
   return result.middle_rate * q.traffic.lengths.output.mean;
 }
 
@@ -65,18 +55,6 @@ double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   const std::size_t half = values.size() / 2;
   return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
-}
-
-constexpr std::array<std::int64_t, 7> upper_ends{4, 8, 16, 32, 64, 256, 1'000'000};
-
-std::string range_of(std::int64_t batch) {
-  std::int64_t from = 2;
-  for (const std::int64_t to : upper_ends) {
-    if (batch <= to)
-      return std::to_string(from) + (to == upper_ends.back() ? " and more" : " to " + std::to_string(to));
-    from = to + 1;
-  }
-  return "";
 }
 
 std::string family_of(const std::string& backend) { return backend.starts_with("llama.cpp") ? "llama.cpp" : backend; }
@@ -94,18 +72,21 @@ std::string served_accuracy(const std::vector<std::string>& files, const Databas
       ++skipped;
       continue;
     }
-    const Measured how = measured_how(row);
+    const Question& question = std::get<Question>(mapped);
+    const Measured how = question.measured;
+    if (question.query.concurrency < 2) continue;
     try {
-      const ServingQuestion q = question_of(row, std::get<Question>(mapped).query, how);
+      const ServingQuestion q = question_of(question.query, how);
       const ServingSystem system(q, database);
       if (!system.prediction().feasible) {
         ++skipped;
         continue;
       }
-      const double predicted = throughput(system.simulate(q.traffic, q.seed, q.system, {}), q, how);
-      const auto end = std::lower_bound(upper_ends.begin(), upper_ends.end(), q.traffic.clients);
+      const double predicted =
+          static_cast<double>(question.replicas) * throughput(system.simulate(q.traffic, q.seed, q.system, {}), q, how);
+      const std::int64_t end = sequences_class_end(static_cast<double>(q.traffic.clients));
       if (predicted > 0 && std::isfinite(predicted))
-        groups[{family_of(row.backend), *end}].push_back(predicted / row.value);
+        groups[{family_of(row.backend), end}].push_back(predicted / row.value);
     } catch (const Error&) {
       ++skipped;
     }
@@ -123,7 +104,7 @@ std::string served_accuracy(const std::vector<std::string>& files, const Databas
     const double bias = median(ratios) - 1;
     constexpr double percent = 100;
     table.rows.push_back({{key.first, ""},
-                          {range_of(key.second), ""},
+                          {sequences_class(static_cast<double>(key.second)), ""},
                           {static_cast<std::int64_t>(ratios.size()), ""},
                           {error, rounded(error * percent, 3) + " %"},
                           {bias, (bias < 0 ? "-" : "+") + rounded(std::abs(bias) * percent, 3) + " %"}});

@@ -73,6 +73,8 @@ MatmulKernel read_matmul(const std::string& name, const Section& section, const 
   if (const auto tile = section.section("tile")) {
     kernel.tile_rows = static_cast<double>(tile->count("rows"));
     kernel.tile_columns = static_cast<double>(tile->count("columns"));
+    constexpr double most_resident = 64;
+    kernel.resident_tiles = tile->optional_number("resident", 1, most_resident).value_or(1);
     tile->finish();
   }
   kernel.split_k = section.flag("split_k", true);

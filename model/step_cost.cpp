@@ -351,7 +351,7 @@ OpWork StepEvaluator::matmul_cost(const Compiled& compiled, const Product& produ
   double unit_seconds = m->unit_seconds_per_column * column_tiles * m->tile_columns * (routed / per_matrix);
   if (m->row_tiles_per_core > 0) {
     const double waves = m->row_tiles_per_core * column_tiles * (routed / per_matrix);
-    unit_seconds *= std::ceil(waves) / waves;
+    unit_seconds *= std::max(std::ceil(waves), m->resident_tiles) / waves;
   }
   cost.matrix = unit_seconds;
   cost.apply(m->factors);

@@ -159,6 +159,7 @@ class StepEvaluator {
     double further_pass = 1;  // of the time of the first
     double tile_columns = 1;
     double row_tiles_per_core = 0;  // 0: no wave quantization
+    double resident_tiles = 1;
     bool shares_vector_units = false;
     bool on_matrix_units = false;
     double launch_seconds = 0;

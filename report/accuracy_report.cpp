@@ -116,15 +116,17 @@ the widths of the intervals. Errors are |predicted - measured| / measured. The b
 bandwidth over size (prefill: peak matrix FLOPS over 2 x active parameters) and that times a median efficiency, of all rows, of the
 quantization, or of the device (where it is held out: of all rows).
 
-The rows are rates of one sequence on one device that holds all layers, as others published them.
+The rows are rates of one sequence or of several, on one device that holds all layers or on several that divide each of them, as
+others published them.
 
 )";
 
 constexpr std::string_view other_rows = R"(## Rows that nothing is fitted to
 
-Several sequences at once, several devices, layers or experts on the host, rows under a power limit, unverified submissions, latencies
-and memory: predicted with the profiles of `data/profiles/` as `silicast validate` does, each beside its baselines. No fit has seen
-them, though most of their devices. Efficiencies of the baselines are those of the other devices in the same group of rows.
+Devices that divide the layers, layers or experts on the host, rows under a power limit, unverified submissions, latencies, power and
+memory: predicted with the profiles of `data/profiles/` as `silicast validate` does, each beside its baselines. No fit has seen
+them, though most of their devices. Efficiencies of the baselines are those of the other devices in the same group of rows; of power
+the first baseline is the board's limit.
 
 )";
 
@@ -163,7 +165,7 @@ constexpr std::string_view unknowns = R"(## What is not known
 - Types in MMQ with scales on smaller groups: fewer instructions for them were tried, without a difference on held-out rows.
 - Unsloth's dynamic files have types that their names do not tell: silicast takes mixes of about their size.
 - Threads, NUMA placement and memory channels in use of a CPU are seldom stated; whole CPUs held out are off by the spread of those.
-- Several sequences, several devices and layers on the host: nothing is fitted to them, and some are worse than the best baseline (the
+- Devices that divide the layers, and layers on the host: nothing is fitted to them, and some are worse than the best baseline (the
   table above).
 - The covariance between parameters is not kept: intervals add each resource's own deviation, weighed by the share of the time that it
   bounds, to the residual scale of the level of evidence.

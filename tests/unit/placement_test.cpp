@@ -131,6 +131,22 @@ TEST(Placement, LayerSplitGivesCapacityNotDecodeSpeed) {
   EXPECT_LT(decode("rtx-a6000x2", Split::tensor), decode("rtx-a6000", Split::layer));
 }
 
+TEST(Placement, AllReducesGoRoundARingOnlyWhereThereIsMuchToSend) {
+  Query q{.model = "llama-3.1-70b", .quant = "BF16", .device = "h100-sxmx8"};
+  q.stack = "vllm";
+  q.split = Split::tensor;
+  q.calibrated = false;
+  const Compiled c = compile(q, database());
+  const double latency = c.machine.links.peer_latency.value();
+  const double bandwidth = c.machine.links.peer.value();
+  const double layers = 80, token = 8192 * 2;  // 16-bit activations of Llama 70B
+  EXPECT_NEAR(c.evaluator.reduce_seconds(1).value(), 2 * layers * (latency + 7 * token / bandwidth), 1e-9)
+      << "each reads the others' at once";
+  EXPECT_NEAR(c.evaluator.reduce_seconds(8192).value(), 2 * layers * 14 * (latency + 8192 * token / 8 / bandwidth),
+              1e-9)
+      << "2 (G-1) messages of a G-th";
+}
+
 TEST(Placement, PrefillPipelinesOverDevices) {
   const auto prefill = [](const char* device) {
     return predict({.model = "llama-3.1-8b", .quant = "Q4_K_M", .device = device, .prompt = 16384}, database())

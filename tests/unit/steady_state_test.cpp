@@ -50,6 +50,22 @@ TEST(MixedBatch, PromptsBesideGeneratingSequencesShareTheWeights) {
   EXPECT_NEAR(by_op, both.seconds.value(), 1e-12);
 }
 
+TEST(MixedBatch, EachSequenceCostsTheServerItsShare) {
+  Query q = query("llama-3.1-8b", "BF16", "h100-sxm", "vllm");
+  q.calibrated = false;
+  const Compiled c = compile(q, database());
+  const StepEvaluator& step = *c.evaluator.single();
+  const double each = c.stack->overheads.sequence.value();
+  ASSERT_GT(each, 0);
+  for (const double sequences : {1.0, 64.0}) {
+    const StepShape shape{.batch = sequences, .depth = 1000};
+    double by_op = c.stack->overheads.step.value() + sequences * each;
+    for (const auto& op : step.per_op(shape)) by_op += op.cost.seconds.value();
+    EXPECT_NEAR(step(shape).seconds.value(), by_op, 1e-12);
+    EXPECT_NEAR(step.seconds(shape).value(), by_op, 1e-12);
+  }
+}
+
 TEST(MixedBatch, OfAQueryIsThatOfItsDepths) {
   Query q = query();
   q.depths = {0, 4096, 8192};
