@@ -184,6 +184,11 @@ std::array<ResidualScale, evidence_level_count> residual_scales(const std::vecto
       (prefill ? scales[level].prefill : scales[level].decode) = scale;
     }
   }
+  // Of a phase that no row has the other's: it is not surer.
+  for (ResidualScale& scale : scales) {
+    if (scales.back().prefill == 0) scale.prefill = scale.decode;
+    if (scales.back().decode == 0) scale.decode = scale.prefill;
+  }
   return scales;
 }
 

@@ -88,6 +88,8 @@ bool is_in_parts(std::string_view notes) {
 
 // Servers under a stream of requests: how many ran at once is not said.
 bool is_open_load(const Observation& row, std::string_view notes) {
+  const bool draws = row.metric == "power_w" || row.metric == "energy_j_per_tok";
+  if (draws && !row.batch && !row.prompt && !row.gen && contains(lower(row.backend), "vllm")) return true;
   return !row.batch && contains_any(notes, {"max-load", "max load", "request rate", "request_rate", "qps", "mixed"});
 }
 
@@ -489,6 +491,7 @@ QuestionOrReason QueryMapper::operator()(const Observation& row) const {
   if (row.flash_attention) query.flash_attention = *row.flash_attention ? FlashAttention::on : FlashAttention::off;
   query.threads = row.threads;
   query.power_limit = noted_power_limit(notes);
+  question.at_the_wall = contains_any(notes, {"wall power", "at the wall"});
   if (is_llama_cpp(query.stack)) query.ubatch = noted_ubatch(notes);
   // Its prompts are micro-batches.
   if (contains(notes, "sweep-bench") && !query.ubatch) query.ubatch = row.prompt;

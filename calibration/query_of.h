@@ -47,6 +47,7 @@ struct Question {
   Query query;
   Measured measured = Measured::apart;
   std::int64_t replicas = 1;  // of the query's machine, which share the sequences: rates and watts are those of all
+  bool at_the_wall = false;   // power and energy of the whole machine at the plug
   std::optional<std::int64_t> gpu_layers;  // to be checked against the model's layers once it is read
 };
 

@@ -111,10 +111,13 @@ std::optional<Answer> answer_from_steps(const Question& question, const Compiled
   switch (question.metric) {
     case Metric::decode_rate: return like(*phase, replicas * measured.tokens / seconds, true);
     case Metric::total_rate: return like(*phase, replicas * (measured.tokens + measured.prompts) / seconds, true);
-    case Metric::power: return power ? std::optional(Answer{replicas * power->watts.value()}) : std::nullopt;
-    case Metric::energy:
-      return power ? std::optional(Answer{power->watts.value() * whole.seconds.value() / measured.tokens})
-                   : std::nullopt;
+    case Metric::power:
+    case Metric::energy: {
+      if (!power) return std::nullopt;
+      const double watts = (question.at_the_wall ? power->wall : power->watts).value();
+      return Answer{question.metric == Metric::power ? replicas * watts
+                                                     : watts * whole.seconds.value() / measured.tokens};
+    }
     default: return std::nullopt;
   }
 }

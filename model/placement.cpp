@@ -209,6 +209,9 @@ StepCost PlacedStep::operator()(Batch batch) const noexcept {
       add_link(cost, boundaries * (boundary / links.peer.value() + links.peer_latency.value()), boundaries * boundary);
   } else {
     const double g = machine_.devices;
+    // Each did its share at the same time.
+    cost.dram_bytes *= g, cost.cache_bytes *= g;
+    cost.operations *= g, cost.matrix_operations *= g, cost.instructions *= g;
     add_link(cost, reduce_seconds(tokens).value(), 2 * layers_ * 2 * (g - 1) / g * boundary);
   }
   return cost;
