@@ -228,10 +228,14 @@ namespace {
 bool is_device(const std::string& name, const Database& database) {
   static std::mutex mutex;
   static std::map<std::pair<std::string, std::string>, bool> known;
+  const std::pair key(database.folder().string(), name);
+  {
+    const std::lock_guard lock(mutex);
+    if (const auto at = known.find(key); at != known.end()) return at->second;
+  }
+  const bool found = database.devices().try_find(name).has_value();  // others need not wait for it
   const std::lock_guard lock(mutex);
-  const auto [at, added] = known.try_emplace({database.folder().string(), name}, false);
-  if (added) at->second = database.devices().try_find(name).has_value();
-  return at->second;
+  return known[key] = found;
 }
 
 }  // namespace

@@ -115,6 +115,21 @@ std::optional<Counts> settled(const Month& month, Counts counts, const Counts& l
     } while (!meets(counts));
     return counts;
   }
+  if (counts.size() == 1) {
+    // First as many as would do if each served as much as now, then by halves.
+    const double now = together(month.left(counts));
+    std::int64_t low = least[0];
+    auto next = static_cast<std::int64_t>(std::ceil(static_cast<double>(counts[0]) * month.need() / now));
+    while (low < counts[0]) {
+      const Counts fewer{std::clamp(next, low, counts[0] - 1)};
+      if (meets(fewer))
+        counts = fewer;
+      else
+        low = fewer[0] + 1;
+      next = (low + counts[0]) / 2;
+    }
+    return counts;
+  }
   // The dearest that can be spared goes first.
   for (bool dropped = true; dropped;) {
     dropped = false;

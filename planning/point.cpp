@@ -195,13 +195,14 @@ class PointEvaluator::Bound {
   std::uint64_t id_;
 };
 
-PointEvaluator::PointEvaluator(Query query, const Database& database, PhaseCache& cache)
+PointEvaluator::PointEvaluator(Query query, const Database& database, PhaseCache& cache, const Shape* first)
     : query_(std::move(query)), database_(database), cache_(cache) {
   if (is_mixed()) return;
   try {
     // A shape that every model's context holds; encoders generate nothing.
     const bool generates = !read_model_source(query_.model, database_).shapes().encoder;
-    set_shape(query_, {.prompt = 1, .gen = generates ? 1 : 0, .depth = 0, .concurrency = 1});
+    const Shape any{.prompt = 1, .gen = generates ? 1 : 0, .depth = 0, .concurrency = 1};
+    set_shape(query_, first != nullptr && placement_depends_on_shape() ? *first : any);
     bound_ = std::make_unique<Bound>(query_, database_, cache_);
     bound_shape_ = shape_of(query_);
   } catch (const Error& error) {

@@ -69,8 +69,9 @@ class PhaseCache {
 
 class PointEvaluator {
  public:
-  // The shape of `query` does not matter. What compile() refuses makes every point infeasible, for that reason.
-  PointEvaluator(Query query, const Database& database, PhaseCache& cache);
+  // What compile() refuses makes every point infeasible, for that reason. The shape of `query` does not matter; `first`
+  // is the one that will be asked first, for which a placement that follows the shape is worked out at once.
+  PointEvaluator(Query query, const Database& database, PhaseCache& cache, const Shape* first = nullptr);
   ~PointEvaluator();
   PointEvaluator(const PointEvaluator&) = delete;
   PointEvaluator& operator=(const PointEvaluator&) = delete;

@@ -188,17 +188,31 @@ class Asker {
     // It ran in less memory, as fast as it does here, and for no more money.
     const auto enough = known.enough.find(machine.devices);
     if (!offloaded && enough != known.enough.end() && enough->second < machine.memory) return false;
-    PointEvaluator evaluator(candidates_.query(model, machine, quant, offloaded), candidates_.database(), cache_);
-    const Point& point = evaluator(shape_of(needs_, needs_.context, needs_.users));
+    // Layers follow each other over devices: more of them decode no faster where fewer hold the model, and are further
+    // from the needs in whatever else counts here. They are told with the fewer ones' figure.
+    if (!known.too_slow.empty() && machine.devices > known.too_slow_devices) {
+      proposal.missed.insert(proposal.missed.end(), known.too_slow.begin(), known.too_slow.end());
+      proposal.decode_each = unknown;
+      keep_loser(found, std::move(proposal));
+      return false;
+    }
+    const Shape shape = shape_of(needs_, needs_.context, needs_.users);
+    PointEvaluator evaluator(candidates_.query(model, machine, quant, offloaded), candidates_.database(), cache_,
+                             &shape);
+    const Point& point = evaluator(shape);
     if (!point.feasible && !offloaded && machine.offloads && quant.offloads && evaluator.compiled() != nullptr &&
         evaluator.compiled()->stack->offload)
       return ask(model, machine, quant, std::move(proposal), true, found);
-    if (evaluator.compiled() == nullptr) known.refusal = point.reason;
+    if (evaluator.compiled() == nullptr && !offloaded) known.refusal = point.reason;
     if (point.feasible && !offloaded) known.enough.emplace(machine.devices, machine.memory);
     const std::size_t before = proposal.missed.size();
     fill(proposal, quant, evaluator, point);
     const auto missed = missed_by(needs_, point, needs_.users);
     proposal.missed.insert(proposal.missed.end(), missed.begin(), missed.end());
+    if (point.feasible && !offloaded && missed.size() == 1 && missed.front().need == Need::decode) {
+      known.too_slow = missed;
+      known.too_slow_devices = machine.devices;
+    }
     if (proposal.qualifies()) {
       shared_.qualified = true;
       found.proposals.push_back(std::move(proposal));
@@ -260,6 +274,8 @@ class Asker {
   struct Known {
     std::string refusal;
     std::map<int, Bytes> enough;
+    std::vector<Miss> too_slow;  // not empty: so many devices hold it, and decode too slowly
+    int too_slow_devices = 0;
   };
   std::map<std::tuple<const CandidateModel*, const CandidateQuant*, std::string>, Known> known_;
   Shared& shared_;
@@ -313,10 +329,19 @@ Found ask_all(const Needs& needs, const Candidates& candidates, int threads) {
                           });
   auto postponed = std::move(all.postponed);
   if (shared.qualified) {
+    all.relaxations.clear();  // of those that were asked before one qualified
     for (auto& [candidate, proposal] : postponed) keep_loser(all, std::move(proposal));
   } else {
-    merge(all, in_parallel(postponed.size(), threads, make_asker, [&](Asker& asker, std::size_t task, Found& found) {
-            asker.ask(postponed[task].first, std::move(postponed[task].second), found);
+    // Those of a device in one task: what is known of it spares questions.
+    std::vector<std::size_t> starts;
+    for (std::size_t i = 0; i < postponed.size(); ++i)
+      if (i == 0 || postponed[i].first.model != postponed[i - 1].first.model ||
+          postponed[i].first.machine->device != postponed[i - 1].first.machine->device)
+        starts.push_back(i);
+    starts.push_back(postponed.size());
+    merge(all, in_parallel(starts.size() - 1, threads, make_asker, [&](Asker& asker, std::size_t task, Found& found) {
+            for (std::size_t i = starts[task]; i < starts[task + 1]; ++i)
+              asker.ask(postponed[i].first, std::move(postponed[i].second), found);
           }));
   }
   return all;

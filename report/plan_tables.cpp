@@ -289,7 +289,7 @@ Table outlooks_table(const Fleet& fleet, const Plan& plan) {
                    {"change", "change", true},
                    {"peak_watts", "peak W", true},
                    {"headroom", "headroom", true},
-                   {"headroom_as_planned", "of the machines planned", true},
+                   {"headroom_as_planned", "headroom as planned", true},
                    {"total_usd", "$ in all", true},
                    {"limiting", "not possible"}};
   const std::int64_t last = fleet.months - 1;

@@ -6,14 +6,11 @@
 set -euo pipefail
 silicast=$1
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-out=$here
-if [ -z "${SILICAST_UPDATE:-}" ]; then
-  out=$(mktemp -d)
-  trap 'rm -rf "$out"' EXIT
-fi
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
 "$silicast" recommend --needs "$here/needs.yaml" --format md > "$out/recommendation.md"
 "$silicast" sweep "$here/grid.yaml" --out "$out/sweep.csv" 2>/dev/null
-[ "$out" != "$here" ] || exit 0
+[ -z "${SILICAST_UPDATE:-}" ] || cp "$out/recommendation.md" "$out/sweep.csv" "$here"
 
 # compare WANTED SEEN SEPARATOR
 compare() {
