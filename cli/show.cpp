@@ -153,11 +153,7 @@ std::string show(const ShowOptions& options) {
 
 // Options that only `show model` has are refused elsewhere.
 void check_options(const ShowOptions& options) {
-  if (options.kind == "model") {
-    if (options.format == Format::yaml && options.per_layer)
-      throw UsageError("--format yaml lists every tensor as it is; --per-layer adds nothing");
-    return;
-  }
+  if (options.kind == "model") return;
   if (!options.quant.empty() || options.per_layer || options.ops)
     throw UsageError("show " + options.kind + ": --quant, --per-layer and --ops belong to show model");
   if (options.format == Format::yaml)
