@@ -162,7 +162,6 @@ void read_overheads(const Section& section, Stack& stack) {
 void read_launches(const Section& section, Stack& stack) {
   for (std::size_t i = 0; i < op_kind_count; ++i)
     stack.launches[i] = section.optional_number(name_of(static_cast<OpKind>(i)), 0, most_launches).value_or(0);
-  stack.expert_sum_each = section.optional_number("expert_sum_each", 0, most_launches).value_or(0);
   section.finish();
 }
 

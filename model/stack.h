@@ -126,7 +126,6 @@ struct Stack {
   std::vector<AttentionKernel> unfused_attention;
   bool fused_attention_default = true;
   std::array<double, op_kind_count> launches{};  // kernels of each vector operation
-  double expert_sum_each = 0;                    // beside them, of each expert whose result is added
   Overheads overheads;
   std::map<std::string, Seconds, std::less<>> kernel_overhead_by_architecture;
   double activation_bytes = 4;  // of an activation value between operations

@@ -52,13 +52,6 @@ const Unit* first_present(const std::vector<Unit>& units, const Processor& proce
   return at == units.end() ? nullptr : &*at;
 }
 
-// Tiles that so many columns fill. Experts differ in how many tokens chose them, and `columns` is the mean: the last
-// tile of each is half full on average.
-double tiles_of(double columns, double tile, bool mean) {
-  constexpr double half = 0.5;
-  return mean ? std::max(1.0, columns / tile + (tile > 1 ? half : 0)) : std::ceil(columns / tile);
-}
-
 bool equal_but_for_layers(const Op& a, const Op& b) {
   return a.kind == b.kind && a.name == b.name && a.matmul == b.matmul && a.attention == b.attention &&
          a.state == b.state && a.read == b.read && a.written == b.written;
@@ -165,10 +158,7 @@ StepEvaluator::StepEvaluator(const StepGraph& graph, const Workload& workload, c
       continue;
     }
     Compiled compiled{.op = op};
-    double launches = stack.launches[static_cast<std::size_t>(op.kind)];
-    if (op.kind == OpKind::expert_sum)  // reads the results of all experts that a token chose, writes one
-      launches += stack.expert_sum_each * static_cast<double>(op.read) / static_cast<double>(op.written);
-    compiled.launch_seconds = launches * kernel_seconds_;
+    compiled.launch_seconds = stack.launches[static_cast<std::size_t>(op.kind)] * kernel_seconds_;
     if (op.kind == OpKind::matmul || op.kind == OpKind::expert_matmul) compile_matmul(compiled, workload);
     ops_.push_back(std::move(compiled));
   }
@@ -340,14 +330,14 @@ OpWork StepEvaluator::matmul_cost(const Compiled& compiled, const Product& produ
     cost.cache = cost.dram, cost.dram = 0, cost.cache_bytes = cost.dram_bytes, cost.dram_bytes = 0;
   charge_activations(cost, m->activation_bytes_per_column * routed);
   if (!from_scratch) {
-    const double groups = std::isinf(m->unpack_every) ? 1 : tiles_of(per_matrix, m->unpack_every, w.experts > 0);
+    const double groups = std::isinf(m->unpack_every) ? 1 : std::ceil(per_matrix / m->unpack_every);
     const double passes = 1 + (groups - 1) * m->further_pass;
     cost.dequant = m->unpack_seconds * share * passes;
     cost.alu = m->pass_seconds * share * passes;
     cost.instructions = m->unpack_instructions * share * passes;
   }
   cost.operations = operations_of(w, w.outputs_only ? totals.outputs : totals.tokens);
-  const double column_tiles = tiles_of(per_matrix, m->tile_columns, w.experts > 0);
+  const double column_tiles = std::ceil(per_matrix / m->tile_columns);
   double unit_seconds = m->unit_seconds_per_column * column_tiles * m->tile_columns * (routed / per_matrix);
   if (m->row_tiles_per_core > 0) {
     const double waves = m->row_tiles_per_core * column_tiles * (routed / per_matrix);
@@ -360,7 +350,8 @@ OpWork StepEvaluator::matmul_cost(const Compiled& compiled, const Product& produ
 
 double StepEvaluator::cached_cells(double cells, double window) const noexcept {
   const AllocationRules& rules = executor_.stack->allocation;
-  const double padding = static_cast<double>(executor_.fused_attention ? rules.cache_padding : rules.unfused_padding);
+  const double padding =
+      static_cast<double>(executor_.fused_attention ? rules.cache_padding : rules.unfused_padding);
   cells = padded(cells, padding);
   if (window > 0 && rules.windowed_cache)
     cells = std::min(cells, padded(window + static_cast<double>(executor_.ubatch), padding));
