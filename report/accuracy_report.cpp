@@ -143,8 +143,8 @@ constexpr std::string_view unknowns = R"(## What is not known
   often another build, another power limit or another machine than their source says, as far as can be told.
 - Prefill under ROCm on RDNA 3.5 and RDNA 4: which BLAS library ran is known only where a source's notes say so; the libraries differ up
   to seven times on BF16. With either, matrices of 4096 rows or columns are up to 1.5 times slower at 128 and 256 tokens than others,
-  which speaks for the library's choice of tiles; an entry for each class of columns, whole waves of tiles and a type's own factor were
-  tried, and none tells them apart.
+  which speaks for the library's choice of tiles; an entry for each class of columns and whole waves of tiles were tried, and neither
+  tells them apart.
 - Mixtures of experts under ROCm in 2025: products with few tokens an expert run 3 to 14 times below what the memory gives, Q6_K and
   small matrices most; how tokens spread over experts is not stated. Expected numbers of experts are taken, and a loop over them from 64
   tokens on.
@@ -167,8 +167,6 @@ constexpr std::string_view unknowns = R"(## What is not known
 - Threads, NUMA placement and memory channels in use of a CPU are seldom stated; whole CPUs held out are off by the spread of those.
 - Devices that divide the layers, and layers on the host: nothing is fitted to them, and some are worse than the best baseline (the
   table above).
-- The covariance between parameters is not kept: intervals add each resource's own deviation, weighed by the share of the time that it
-  bounds, to the residual scale of the level of evidence.
 - A generation of a stack is one factor on matrix work and one on launches; what changed in single kernels between releases is not told
   apart.
 
