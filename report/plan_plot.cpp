@@ -121,7 +121,9 @@ Chart capacity_chart(const Fleet& fleet, const Plan& plan, std::size_t w) {
       end = std::max(end, at);
     }
     row["end"] = end;
-    row["label"] = c.possible() ? users_text(workload, c.rate) : "not possible";
+    row["label"] = !c.possible()    ? "not possible"
+                   : workload.users ? std::to_string(std::llround(served(workload, c))) + " users"
+                                    : users_text(workload, c.rate);
     rows.push_back(std::move(row));
   }
   return bars("One machine for " + workload.name,
