@@ -17,6 +17,9 @@ namespace silicast {
 
 namespace {
 
+// Of one's own runs fewer are mislabelled: only what no machine could be off by counts less.
+constexpr double slip_begins = 3 * outlier_begins;
+
 // What is known before: the parameters of the scope, and those of kernels and types that the record has not shown.
 struct Prior {
   std::vector<std::string> names;
@@ -46,7 +49,11 @@ Prior prior_of(const Profile& profile, const Scope& scope, const std::vector<Row
       continue;
     }
     prior.mean(i) = known.logs()[a];
-    for (std::size_t b = 0; b < old; ++b) prior.covariance(i, static_cast<Eigen::Index>(b)) = known.covariance(a, b);
+    // A machine of a kind that was measured is another one than those: its clocks, drivers and host differ.
+    if (profile.measurements.contains(scope.device) && owner_of(prior.names[a]).starts_with("device/"))
+      if (const auto spread = profile.spread.find(silicast::prior_of(prior.names[a])); spread != profile.spread.end())
+        prior.covariance(i, i) += spread->second * spread->second;
+    for (std::size_t b = 0; b < old; ++b) prior.covariance(i, static_cast<Eigen::Index>(b)) += known.covariance(a, b);
   }
   return prior;
 }
@@ -110,7 +117,7 @@ Profile updated_profile(const Profile& prior_profile, const std::vector<const Fi
     for (const std::string& name : functions[i].parameters) positions.push_back(position.at(name));
     problem.AddResidualBlock(
         new JointRowCost(std::move(functions[i]), std::move(positions), *rows[i], values.size()),
-        new ceres::ScaledLoss(new ceres::CauchyLoss(outlier_begins), rows[i]->weight, ceres::TAKE_OWNERSHIP),
+        new ceres::ScaledLoss(new ceres::CauchyLoss(slip_begins), rows[i]->weight, ceres::TAKE_OWNERSHIP),
         values.data());
     ++(rows[i]->metric == Metric::prefill_rate ? profile.prefill_rows : profile.decode_rows);
     ++profile.measurements[rows[i]->scope.device][rows[i]->scope.stack];

@@ -56,16 +56,17 @@ TEST(Update, OneRowLeavesOpenWhatBayesSays) {
   EXPECT_NEAR(log_error(row, updated), 0, 1e-6);
 }
 
-// A second update takes the first one's posterior for its prior: both rows together, or one after the other.
-TEST(Update, TheOrderOfTheEvidenceDoesNotMatter) {
+// A card of a kind that the record knows to a percent may still be 20 % slower: its own runs say so.
+TEST(Update, AMachineMayDifferFromItsKind) {
   auto rows = nominal_rows({"rtx-4090"});
-  rows.resize(2);
   measure(rows, {}, 0);
-  for (FitRow& row : rows) row.weight = 1, row.measured *= 0.97;
-  const Profile first = updated_profile(prior(), {&rows[0]}, "");
-  const Profile second = updated_profile(first, {&rows[1]}, "");
-  const Profile both = updated_profile(prior(), pointers(rows), "");
-  for (const FitRow& row : rows) EXPECT_NEAR(log_error(row, second), log_error(row, both), 2e-3) << row.id;
+  std::vector<FitRow> record = rows;
+  set_weights(record);
+  const Profile kind = updated_profile(prior(), pointers(record), "");
+  for (FitRow& row : rows) row.measured *= 0.8;
+  set_weights(rows);
+  const Profile own = updated_profile(kind, pointers(rows), "");
+  for (const FitRow& row : rows) EXPECT_LT(log_error(row, own), 0.12) << row.id;  // 0.22 without them
 }
 
 TEST(Update, HoldsEachRowOutOnce) {
