@@ -490,7 +490,9 @@ QuestionOrReason QueryMapper::operator()(const Observation& row) const {
   if (auto reason = fill_shape(row, *metric, question)) return *std::move(reason);
   if (row.flash_attention) query.flash_attention = *row.flash_attention ? FlashAttention::on : FlashAttention::off;
   query.threads = row.threads;
-  query.power_limit = noted_power_limit(notes);
+  // Rates under limits of 220 to 300 W are those of the free card (docs/serving.md): clocks fall less than phase_power
+  // has them fall, which was fitted to cards at their own limit.
+  if (*metric == Metric::power || *metric == Metric::energy) query.power_limit = noted_power_limit(notes);
   question.at_the_wall = contains_any(notes, {"wall power", "at the wall"});
   if (is_llama_cpp(query.stack)) query.ubatch = noted_ubatch(notes);
   // Its prompts are micro-batches.

@@ -98,6 +98,10 @@ TEST(Measured, LayoutsAndPowerLimitsAreRead) {
   EXPECT_EQ(q.query.concurrency, 8) << "16 clients of two servers";
   EXPECT_EQ(q.query.prompt, 512) << "reading the prompt is part of a server's figure";
   EXPECT_EQ(q.query.depth, 0);
+  EXPECT_FALSE(q.query.power_limit.has_value()) << "rates hardly follow the limit";
+  Observation watts = row("vllm", "TP=2 PP=1 inst=2; power limit 220 W/GPU");
+  watts.metric = "power_w";
+  q = question_of(watts);
   ASSERT_TRUE(q.query.power_limit.has_value());
   EXPECT_EQ(q.query.power_limit->value(), 220);
 
