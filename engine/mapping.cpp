@@ -117,7 +117,9 @@ Mapping Mapping::of_memory(std::size_t bytes, [[maybe_unused]] Pages pages) {
   mapping.data_ = aligned(mapping.base_);
 #ifdef __linux__
   if (pages == Pages::small) madvise(mapping.base_, mapping.mapped_, MADV_NOHUGEPAGE);
-  if (pages == Pages::huge && bytes >= 4 * huge_page) madvise(mapping.base_, mapping.mapped_, MADV_HUGEPAGE);
+  // Whole ones only: what lies behind the last would be resident for nothing.
+  if (pages == Pages::huge && bytes >= 4 * huge_page)
+    madvise(mapping.data_, bytes / huge_page * huge_page, MADV_HUGEPAGE);
 #endif
   return mapping;
 }

@@ -46,6 +46,12 @@ TEST(ResidentSet, IsWhatThePredictorSays) {
   query.gen = 24;
   const Prediction predicted = predict(query, Database(testing_data::data_folder));
 
+  {  // Program and libraries are resident before: what a run calls has been called.
+    Session small(testing_engine::small_engine_model(testing_engine::small_models()[0], "F32"),
+                  {.threads = 1, .context = 64});
+    small.prefill(testing_engine::some_tokens(40));
+    small.decode(1);
+  }
   const double before = resident_bytes();
   Session session(load_model(file, testing_data::types()), {.threads = 1, .context = query.prompt + query.gen});
   session.prefill(testing_engine::some_tokens(static_cast<int>(query.prompt), 8000));

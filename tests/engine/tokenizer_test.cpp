@@ -78,7 +78,7 @@ Tokens ids(const Vocabulary& v, const std::vector<std::string>& texts) {
 TEST(Pieces, ABlankStandsBeforeEachPartBetweenControlTokens) {
   const Vocabulary v = piece_vocabulary();
   // As llama.cpp does: "</s>h" is "</s>" and " h".
-  EXPECT_EQ(Tokenizer::make(v)->encode("h</s>h"), ids(v, {"\xE2\x96\x81h", "</s>", "\xE2\x96\x81h"}));
+  EXPECT_EQ(Tokenizer::make(v)->encode("h</s>h"), ids(v, {"<s>", "\xE2\x96\x81h", "</s>", "\xE2\x96\x81h"}));
 }
 
 TEST(BytePairs, TheEarliestMergeGoesFirst) {
