@@ -158,7 +158,8 @@ TEST(Loading, IntoMemoryKeepsEveryByte) {
   for (const SmallModel& small : small_models()) {
     synthesize_file(small_workload(small, "Q8_0"), folder / "in.gguf", {}, silent);
     const auto mapped = load_model(folder / "in.gguf", testing_data::types());
-    const auto copied = load_model(folder / "in.gguf", testing_data::types(), {.map = false, .threads = {.threads = 3}});
+    const auto copied =
+        load_model(folder / "in.gguf", testing_data::types(), {.map = false, .threads = {.threads = 3}});
     ASSERT_EQ(mapped->tensors.size(), copied->tensors.size());
     for (std::size_t i = 0; i < mapped->tensors.size(); ++i) {
       const StoredTensor& a = mapped->tensors[i];
