@@ -223,7 +223,7 @@ Compiled compile(const Query& asked, const Database& database) {
   std::shared_ptr<const Stack> stack;
   if (!query.stack.empty()) stack = database.stack(resolve_stack_name(query.stack, *device));
   if (query.quant.empty() && !source.workload)
-    query.quant = usual_quant(stack ? stack->formats.front() : QuantFormat::gguf);
+    query.quant = usual_quant(stack ? stack->formats.front() : database.stack(device->default_stack)->formats.front());
   QuantizedModel model = quantized(source, query.quant, database);
   if (query.quant.empty()) query.quant = model.workload->quantization;
   const QuantFormat format = model.workload->format;

@@ -110,9 +110,16 @@ TEST(Fit, KeepsToItsPriorsWithoutEvidence) {
   const Profile fitted = fit_profile(pointers(rows), "");
   for (const auto& [name, estimate] : fitted.parameters) {
     EXPECT_NEAR(estimate.log, 0, 1e-6) << name;
-    const auto spread = fitted.spread.find(name.substr(0, name.find('/', name.find('/') + 1)));
-    ASSERT_NE(spread, fitted.spread.end()) << name;
-    EXPECT_LE(estimate.sd, spread->second * (1 + 1e-9)) << name;
+    // Those of a level add to those of the levels above it.
+    double variance = 0;
+    const std::string quantity = name.substr(0, name.find('/'));
+    bool below = false;
+    for (const std::string level : {"/device", "/architecture", "/stack"}) {
+      below = below || name.starts_with(quantity + level);
+      if (below) variance += std::pow(fitted.spread.find(quantity + level)->second, 2);
+    }
+    if (!below) variance = std::pow(fitted.spread.at(std::string(prior_of(name))), 2);
+    EXPECT_LE(estimate.sd, std::sqrt(variance) * (1 + 1e-9)) << name;
   }
 }
 
@@ -127,7 +134,8 @@ TEST(Fit, OneRowLeavesOpenWhatBayesSays) {
     const FitRow& row = rows.front();
     const Profile prior{.spread = prior_spread(row.family)};
     const double before = ParameterSpread(prior, row.scope).log_sd(row.work, row.overheads({}));
-    const double after = ParameterSpread(fit_profile(pointers(rows), ""), row.scope).log_sd(row.work, row.overheads({}));
+    const double after =
+        ParameterSpread(fit_profile(pointers(rows), ""), row.scope).log_sd(row.work, row.overheads({}));
     const double noise = row.metric == Metric::prefill_rate ? 0.08 : 0.05;  // of one rate (calibration/fit.cpp)
     const double expected = 1 / std::sqrt(1 / (before * before) + 1 / (noise * noise));
     EXPECT_GT(before, 2 * expected);

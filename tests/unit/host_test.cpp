@@ -89,7 +89,7 @@ TEST_F(Host, KernelsThatTakeThriceAsLongMakeDecodingThriceAsLong) {
       const HostRun run{.model = "tinyllama-1.1b", .quant = "Q4_0", .gen = 4, .threads = threads};
       const double weights = times * reading_seconds(threads);
       // Beside the weights: launches and attention, which make it longer, by less than a tenth.
-      EXPECT_GT(1 / fit.predicted(run), weights);
+      EXPECT_GT(1 / fit.predicted(run), weights * (1 - 1e-3)) << "the fit's own rounding";
       EXPECT_LT(1 / fit.predicted(run), 1.1 * weights);
     }
   }

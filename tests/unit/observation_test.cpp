@@ -274,6 +274,7 @@ TEST_F(Mapping, NotesNameTheBuild) {
   o.notes = "hipBLASLt off";
   EXPECT_EQ(query_of(o).stack, "llama.cpp-rocm-rocblas");
   o.backend = "llama.cpp-vulkan";
+  o.source_date = "2026-08";
   o.notes = "env=vulkan_amdvlk";
   EXPECT_EQ(query_of(o).stack, "llama.cpp-vulkan-amdvlk");
   o.notes = "env=vulkan_radv";

@@ -20,6 +20,14 @@ double log_error(const FitRow& row, const Profile& profile) {
   return std::log(row.tokens / row.cost(profile.corrections(row.scope)).seconds.value() / row.measured);
 }
 
+double kernel_share() {
+  const auto variance = [spread = prior_spread("llama.cpp-cuda")](const char* name) {
+    return spread.find(name)->second * spread.find(name)->second;
+  };
+  const double matrix = variance("matrix/device") + variance("matrix/architecture") + variance("matrix/stack");
+  return variance("kernel/name") / (variance("kernel/name") + matrix);
+}
+
 // The machine is not as the record says: what it shows in one type of weights holds for the others.
 TEST(Update, WhatOneTypeShowsHoldsForTheOthers) {
   auto rows = nominal_rows({"rtx-4090"});
@@ -36,7 +44,9 @@ TEST(Update, WhatOneTypeShowsHoldsForTheOthers) {
   for (const FitRow& row : rows) {
     if (row.quant != "F16") continue;
     EXPECT_GT(std::abs(log_error(row, prior())), 0.15) << row.id;
-    EXPECT_LT(std::abs(log_error(row, updated)), 0.08) << row.id;
+    // What the prompts of other types show may be their kernel's: of the 0.3, the kernel's share of the prior variance.
+    const bool prefill = row.metric == Metric::prefill_rate;
+    EXPECT_LT(std::abs(log_error(row, updated)), prefill ? 0.3 * kernel_share() + 0.02 : 0.08) << row.id;
   }
 }
 
@@ -72,14 +82,15 @@ TEST(Update, AMachineMayDifferFromItsKind) {
 TEST(Update, HoldsEachRowOutOnce) {
   auto rows = nominal_rows({"rtx-4090"});
   measure(rows, {}, 0.01);
-  rows[5].measured *= 3;  // a slip
+  FitRow& slip = rows[0];  // decoding, which all types share the bandwidth of
+  slip.measured *= 3;
   set_weights(rows);
   const auto held_out = held_out_of_updates(prior(), rows, 5);
   std::set<std::string> ids;
   for (const HeldOut& held : held_out) {
     ids.insert(held.row->id);
     // Whatever a row says of itself, the others tell the truth.
-    const double truth = held.row == &rows[5] ? held.row->measured / 3 : held.row->measured;
+    const double truth = held.row == &slip ? held.row->measured / 3 : held.row->measured;
     EXPECT_NEAR(std::log(held.predicted / truth), 0, 0.12) << held.row->id;
   }
   EXPECT_EQ(ids.size(), rows.size());
