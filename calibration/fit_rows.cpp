@@ -191,6 +191,10 @@ void answer(const std::vector<Candidate>& batch, const std::vector<Observation>&
         outcome.reason = reason->reason;
       else if (c.evaluator.each() == nullptr || c.placement.uses_host())
         outcome.reason = "not all on one device";
+      else if (c.stack->allocation.rule != BufferRule::paged && question.query.concurrency > 1)
+        outcome.reason = "several sequences";
+      else if (c.stack->allocation.rule != BufferRule::paged && c.machine.devices > 1)
+        outcome.reason = "several devices";
       else if (question.query.concurrency > 1 && !fits(c))
         outcome.reason = "sequences wait for memory";
       else
