@@ -48,7 +48,7 @@ after=$(rate decode Q6_K)
 awk -v a="$after" -v b="$before" 'BEGIN { r = a / b; exit !(r > 0.74 && r < 0.88) }' ||
   fail "Q6_K at $after tokens/s instead of 0.8 times $before"
 
-expect 3 "names the one" "$silicast" calibrate host --import "$work/runs.csv" --device no-such-card
+expect 3 "unknown device 'no-such-card'" "$silicast" calibrate host --import "$work/runs.csv" --device no-such-card
 expect 2 "exclude each other" "$silicast" calibrate host --quick --import "$work/runs.csv"
 expect 3 "missing.json" "$silicast" calibrate host --import "$work/missing.json"
 echo 'id,device,backend,model,quant,metric,value' > "$work/empty.csv"
