@@ -60,8 +60,8 @@ Node merged(Node base, const Node& delta) {
 void set_path(Node& root, std::string_view path, std::string_view value, const Mark& mark) {
   Node* node = &root;
   const auto parts = split(path, '.');
-  constexpr std::size_t deepest = 64;  // as deep as a file may be
-  if (parts.size() > deepest) throw InputError(mark, path, "deeper than " + std::to_string(deepest) + " levels");
+  if (parts.size() > deepest_nesting)
+    throw InputError(mark, path, "deeper than " + std::to_string(deepest_nesting) + " levels");
   for (const auto part : parts) {
     if (part.empty()) throw InputError(mark, path, "an empty name in the path");
     if (node->kind == Node::Kind::null) *node = Node{.kind = Node::Kind::map, .mark = mark};

@@ -42,6 +42,9 @@ struct Node::Member {
   Node value;
 };
 
+// Levels of lists and maps that a file may have.
+constexpr std::size_t deepest_nesting = 64;
+
 // Throws InputError with the place. `file` names the text in messages.
 Node parse_yaml(std::string_view text, const std::string& file);
 Node parse_json(std::string_view text, const std::string& file);

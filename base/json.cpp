@@ -12,11 +12,9 @@ namespace silicast {
 
 namespace {
 
-constexpr std::size_t deepest = 64;
-
-class TreeBuilder : public nlohmann::json_sax<nlohmann::json> {
+class JsonBuilder : public nlohmann::json_sax<nlohmann::json> {
  public:
-  TreeBuilder(Node& root, std::shared_ptr<const std::string> file, std::string_view text)
+  JsonBuilder(Node& root, std::shared_ptr<const std::string> file, std::string_view text)
       : root_(root), file_(std::move(file)), text_(text) {}
 
   bool null() override { return take(Node{.mark = place()}); }
@@ -60,8 +58,8 @@ class TreeBuilder : public nlohmann::json_sax<nlohmann::json> {
     return take(Node{.kind = Node::Kind::scalar, .quoted = quoted, .mark = place(), .scalar = std::move(value)});
   }
   bool open(Node::Kind kind) {
-    if (levels_.size() >= deepest)
-      throw InputError(place(), "", "nested deeper than " + std::to_string(deepest) + " levels");
+    if (levels_.size() >= deepest_nesting)
+      throw InputError(place(), "", "nested deeper than " + std::to_string(deepest_nesting) + " levels");
     levels_.push_back({Node{.kind = kind, .mark = place()}, {}, {}});
     return true;
   }
@@ -91,7 +89,7 @@ class TreeBuilder : public nlohmann::json_sax<nlohmann::json> {
 Node parse_json(std::string_view text, const std::string& file) {
   const auto shared_name = std::make_shared<const std::string>(file);
   Node root;
-  TreeBuilder builder(root, shared_name, text);
+  JsonBuilder builder(root, shared_name, text);
   nlohmann::json::sax_parse(text, &builder);
   return root;
 }

@@ -1,11 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Third-party libraries, all from the system's package manager. Imported targets are SYSTEM, so our warnings stop at them.
-find_package(yaml-cpp REQUIRED)
-if(TARGET yaml-cpp::yaml-cpp)  # 0.8 and later
-  set(SILICAST_YAML_CPP yaml-cpp::yaml-cpp)
-else()
-  set(SILICAST_YAML_CPP yaml-cpp)
-endif()
+find_package(libyaml REQUIRED)  # cmake/Findlibyaml.cmake
 find_package(nlohmann_json REQUIRED)
 find_package(SQLite3 REQUIRED)
 find_package(Ceres REQUIRED)

@@ -23,4 +23,5 @@ configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/silicastConfig.cmake.i
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/silicastConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/silicastConfig.cmake ${PROJECT_BINARY_DIR}/silicastConfigVersion.cmake
   ${PROJECT_SOURCE_DIR}/cmake/FindPcre2.cmake ${PROJECT_SOURCE_DIR}/cmake/Findhwloc.cmake
+  ${PROJECT_SOURCE_DIR}/cmake/Findlibyaml.cmake
   DESTINATION ${package_dir})
