@@ -14,6 +14,7 @@ namespace silicast {
 
 std::string lower(std::string_view text);
 std::string_view trim(std::string_view text);
+bool contains(std::string_view text, std::string_view part);
 std::vector<std::string_view> split(std::string_view text, char separator);
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
 

@@ -30,7 +30,6 @@ bool speaks_for_a_family(const std::vector<const FitRow*>& rows) {
 }
 
 // Above what nobody's hardware strays: keeps logarithms finite whatever the rows say.
-constexpr double farthest_log = 3;
 
 // The parameters of a problem with their priors: each is centred on its parent, or on zero.
 class Parameters {

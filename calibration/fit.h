@@ -14,6 +14,9 @@
 
 namespace silicast {
 
+// Bounds of the logarithm of a factor.
+constexpr double farthest_log = 3;
+
 using Profiles = std::map<std::string, Profile>;  // by family
 
 // Of rows of one family, which there is at least one of. Residual scales are left at zero (cross_validation.h).

@@ -29,16 +29,15 @@ struct OddSource {
   std::string_view device;  // within the name; empty: all
   std::string_view reason;
 };
-constexpr std::array odd_sources{OddSource{"enescingoz", "m5", "throttled or odd machine"},
-                                 OddSource{"isotopp", "", "throttled or odd machine"},
-                                 OddSource{"krisdcosta", "m4", "throttled or odd machine"},
-                                 OddSource{"guruswami", "3080", "spills out of the card's memory"},
-                                 OddSource{"discussions/491", "5120", "a GPU takes part, not said which of it"},
-                                 OddSource{"localscore", "", "average over several shapes"},
-                                 OddSource{"localmaxxing", "", "unverified user submission"},
-                                 OddSource{"llmfit", "", "unverified user submission"},
-                                 // Files of code of unknown length, beside answers of a few hundred tokens.
-                                 OddSource{"sourcegraph-fim", "", "prompts of unknown length"}};
+constexpr std::array odd_sources{
+    OddSource{"enescingoz", "m5", "throttled or odd machine"}, OddSource{"isotopp", "", "throttled or odd machine"},
+    OddSource{"krisdcosta", "m4", "throttled or odd machine"},
+    OddSource{"guruswami", "3080", "spills out of the card's memory"},
+    OddSource{"discussions/491", "5120", "a GPU takes part, not said which of it"},
+    OddSource{"localscore", "", "average over several shapes"},
+    OddSource{"localmaxxing", "", "unverified user submission"}, OddSource{"llmfit", "", "unverified user submission"},
+    // Files of code of unknown length, beside answers of a few hundred tokens.
+    OddSource{"sourcegraph-fim", "", "prompts of unknown length"}};
 
 // "https://github.com/owner/name/blob/..." -> "github.com/owner/name"
 std::string source_of(const std::string& url) {

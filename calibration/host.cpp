@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "base/text.h"
+#include "calibration/fit.h"
 
 namespace silicast {
 
@@ -19,8 +20,6 @@ constexpr const char* stack_name = "silicast-engine";
 constexpr const char* kernel_model = "tinyllama-1.1b";
 constexpr std::array<std::pair<std::string_view, std::string_view>, 5> scheme_of_type{
     {{"Q3_K", "Q3_K_M"}, {"Q4_K", "Q4_K_M"}, {"Q5_K", "Q5_K_M"}, {"MXFP4", "MXFP4_MOE"}, {"IQ3_S", "IQ3_S"}}};
-
-constexpr double farthest_log = 3;  // of a factor; as the fit of all machines has it
 
 Query query_of(const std::string& device_file, const std::string& model, const std::string& quant, int threads) {
   Query query;

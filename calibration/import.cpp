@@ -33,7 +33,6 @@ const std::vector<Format>& formats() {
   return table;
 }
 
-bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 bool contains_all(std::string_view text, std::initializer_list<std::string_view> parts) {
   return std::all_of(parts.begin(), parts.end(), [&](std::string_view part) { return contains(text, part); });
 }

@@ -13,8 +13,6 @@ namespace silicast {
 
 namespace {
 
-bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
-
 // The stack of "CUDA", "Metal,BLAS", "MTL,BLAS", "Vulkan,RPC", "CPU", and of `silicast bench model`. The list holds
 // what was compiled in, the accelerator first; `devices` ("CUDA0/CUDA1") tells which of two was used.
 std::string backend_of(const std::string& backends, const std::string& devices) {

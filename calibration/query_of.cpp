@@ -29,8 +29,6 @@ constexpr std::array<std::pair<Metric, std::string_view>, 11> metric_names{{{Met
 
 constexpr std::int64_t usual_generation = 128;
 
-bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
-
 bool contains_any(std::string_view text, std::initializer_list<std::string_view> parts) {
   return std::any_of(parts.begin(), parts.end(), [&](std::string_view part) { return contains(text, part); });
 }

@@ -12,7 +12,7 @@ namespace silicast::cli {
 
 namespace {
 
-struct Options {
+struct BenchKernelsOptions {
   bool quick = false;
   bool hot = false;
   bool cold = false;
@@ -160,7 +160,7 @@ std::vector<int> threads_of(const std::string& text) {
   return threads;
 }
 
-engine::AttentionBenchOptions measured_attention(const Options& options) {
+engine::AttentionBenchOptions measured_attention(const BenchKernelsOptions& options) {
   if (options.hot || options.cold || !options.types.empty() || !options.shapes.empty() || !options.batches.empty())
     throw UsageError(
         "--attention measures caches of its own: --type, --shape, --batch, --hot and --cold are not for it");
@@ -174,7 +174,7 @@ engine::AttentionBenchOptions measured_attention(const Options& options) {
           .progress = progress_line};
 }
 
-engine::KernelBenchOptions measured(const Options& options) {
+engine::KernelBenchOptions measured(const BenchKernelsOptions& options) {
   if (options.hot && options.cold) throw UsageError("--hot and --cold exclude each other; without them both are run");
   engine::KernelBenchOptions result{.quick = options.quick,
                                     .types = types_of(options.types),
@@ -190,7 +190,7 @@ engine::KernelBenchOptions measured(const Options& options) {
   return result;
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const BenchKernelsOptions& options) {
   const auto isa = isa_of(options.isa);
   Table table;
   if (options.attention) {
@@ -219,7 +219,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_bench_kernels(const Command& bench, Action& action) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<BenchKernelsOptions>();
   const Command command = bench.add_command("kernels", "The engine's products or its attention, beside the limits");
   command.add_flag("--quick", options->quick, "One shape, batches of 1, 4 and 512, cold: a minute at most");
   command.add_option("--type", options->types, "Types of the weights (default: all)").type_name("TYPE,...");

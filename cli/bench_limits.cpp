@@ -12,7 +12,7 @@ namespace silicast::cli {
 
 namespace {
 
-struct Options {
+struct BenchLimitsOptions {
   bool quick = false;
   std::string threads;
   std::string storage;
@@ -60,7 +60,7 @@ Table table_of(const std::vector<engine::Limit>& limits) {
   return table;
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const BenchLimitsOptions& options) {
   engine::condition();  // from here on, what others do is counted
   engine::LimitsOptions measured{
       .quick = options.quick, .threads = {}, .storage_folder = {}, .progress = progress_line};
@@ -88,7 +88,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_bench_limits(const Command& bench, Action& action) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<BenchLimitsOptions>();
   const Command command = bench.add_command("limits", "What this machine can do: memory, caches, arithmetic, storage");
   command.add_flag("--quick", options->quick, "Less of everything: a minute at most");
   command.add_option("--threads", options->threads, "Thread counts (default 1, 2, 4 ... and all)").type_name("N,N...");

@@ -19,7 +19,7 @@ namespace silicast::cli {
 
 namespace {
 
-struct Options {
+struct BenchModelOptions {
   std::string file;
   std::string architecture;
   std::string quant;
@@ -67,7 +67,7 @@ std::vector<std::int64_t> list_of(const std::string& option, const std::string& 
   return values;
 }
 
-std::vector<engine::ModelTest> tests_of(const Options& options) {
+std::vector<engine::ModelTest> tests_of(const BenchModelOptions& options) {
   std::vector<engine::ModelTest> tests;
   for (const std::int64_t depth : list_of("-d", options.depths)) {
     for (const std::int64_t prompt : list_of("-p", options.prompts))
@@ -79,7 +79,7 @@ std::vector<engine::ModelTest> tests_of(const Options& options) {
   return tests;
 }
 
-Bench bench_of(const Options& options) {
+Bench bench_of(const BenchModelOptions& options) {
   const Database database(data_folder(options.data));
   Bench bench{.model = nullptr, .file = {}, .quant = {}, .ubatch = 512, .kv_type = options.kv_type};
   bench.ubatch = counts_of("--ubatch", options.ubatch).front();
@@ -231,7 +231,7 @@ Form form_of(const std::string& name) {
   return static_cast<Form>(at - names.begin());
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const BenchModelOptions& options) {
   const Form form = form_of(options.output);
   const auto tests = tests_of(options);
   const engine::Isa isa = isa_of(options.isa);
@@ -267,7 +267,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_bench_model(const Command& bench, Action& action) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<BenchModelOptions>();
   const Command command = bench.add_command("model", "Whole models, with llama-bench's tests and fields");
   command.add_option("FILE,-m,--model", options->file, "A GGUF").type_name("FILE.gguf");
   command.add_option("--arch", options->architecture, "A model of the catalogue, with random weights")

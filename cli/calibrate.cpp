@@ -15,7 +15,7 @@ namespace silicast::cli {
 
 namespace {
 
-struct Options {
+struct CalibrateOptions {
   std::vector<std::string> files;
   Stated stated;
   std::string from;
@@ -24,11 +24,11 @@ struct Options {
   Format format = Format::text;
 };
 
-std::filesystem::path store_file(const Options& options) {
+std::filesystem::path store_file(const CalibrateOptions& options) {
   return options.store.empty() ? Store::default_file() : std::filesystem::path(options.store);
 }
 
-ExitCode import_files(const Options& options) {
+ExitCode import_files(const CalibrateOptions& options) {
   const Database database(data_folder(options.data));
   Store store(store_file(options), Store::Mode::write);
   ImportReport report{.store = store.file().string(), .files = {}, .unreadable = {}};
@@ -52,7 +52,7 @@ ExitCode import_files(const Options& options) {
   return ExitCode::bad_input;
 }
 
-ExitCode list_runs(const Options& options) {
+ExitCode list_runs(const CalibrateOptions& options) {
   const Store store(store_file(options), Store::Mode::read);
   const Table table = runs_table(store.runs());
   switch (options.format) {
@@ -65,7 +65,7 @@ ExitCode list_runs(const Options& options) {
   return ExitCode::done;
 }
 
-ExitCode export_runs(const Options& options) {
+ExitCode export_runs(const CalibrateOptions& options) {
   const Store store(store_file(options), Store::Mode::read);
   const auto runs = store.runs();
   const std::string& target = options.files.front();
@@ -78,7 +78,7 @@ ExitCode export_runs(const Options& options) {
   return ExitCode::done;
 }
 
-void add_store_option(const Command& command, Options& options) {
+void add_store_option(const Command& command, CalibrateOptions& options) {
   command
       .add_option("--store", options.store,
                   "Where the runs are kept (default: silicast/observations.sqlite in the user's data folder)")
@@ -100,7 +100,7 @@ void add_count(const Command& command, const std::string& name, const std::strin
 }
 
 void add_import(const Command& calibrate, Action& action) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<CalibrateOptions>();
   const Command command = calibrate.add_command("import", "Measured runs of other programs into the store");
   command
       .add_option("FILE", options->files,
@@ -124,7 +124,7 @@ void add_import(const Command& calibrate, Action& action) {
 }
 
 void add_list_runs(const Command& calibrate, Action& action) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<CalibrateOptions>();
   const Command command = calibrate.add_command("list", "The runs in the store");
   add_store_option(command, *options);
   add_format_option(command, options->format, {Format::text, Format::json, Format::csv, Format::md});
@@ -135,7 +135,7 @@ void add_list_runs(const Command& calibrate, Action& action) {
 }
 
 void add_export(const Command& calibrate, Action& action) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<CalibrateOptions>();
   const Command command = calibrate.add_command("export", "The runs in the store as a CSV of measurements");
   command.add_option("FILE", options->files, "Where to; - is the standard output")
       .required()

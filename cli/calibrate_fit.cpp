@@ -17,7 +17,7 @@ namespace {
 // Folds behind the residual scales of a profile: as few as leave most devices of a family in each training set.
 constexpr std::size_t folds = 5;
 
-struct Options {
+struct CalibrateFitOptions {
   std::vector<std::string> files;
   std::string out;
   std::string data;
@@ -36,7 +36,7 @@ void set_residuals(Profiles& profiles, const std::vector<FitRow>& rows, unsigned
   for (auto& [family, profile] : profiles) profile.residual = residual_scales(all, family);
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const CalibrateFitOptions& options) {
   const Database database(data_folder(options.data));
   const unsigned threads = std::max(1U, std::thread::hardware_concurrency());
   const FitRows input = fit_rows(read_all_observations(options.files), database, threads);
@@ -65,7 +65,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_fit(const Command& calibrate, Action& action) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<CalibrateFitOptions>();
   const Command command =
       calibrate.add_command("fit", "Profiles from measured rates: what they say about stacks and devices");
   command.add_option("FILE", options->files, "Measurements, one a row: CSV with the columns of docs/data-format.md")

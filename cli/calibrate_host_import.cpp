@@ -21,7 +21,7 @@ namespace silicast::cli {
 
 namespace {
 
-constexpr std::size_t folds = 5;
+constexpr std::size_t import_folds = 5;
 
 // Profiles are of a family of stacks on a device.
 using Groups = std::map<std::pair<std::string, std::string>, std::vector<FitRow>>;
@@ -31,7 +31,7 @@ struct Fitted {
   std::filesystem::path file;
 };
 
-struct Errors {
+struct ImportErrors {
   std::map<std::string, std::vector<double>> fitted, record;  // by phase
 };
 
@@ -79,7 +79,7 @@ Profile prior_of(const std::string& family, const Database& database) {
   return {.family = family, .spread = prior_spread(family)};
 }
 
-void add_rows(Table& table, const std::vector<HeldOut>& held_out, const Profile& prior, Errors& errors) {
+void add_rows(Table& table, const std::vector<HeldOut>& held_out, const Profile& prior, ImportErrors& errors) {
   const Profiles record{{prior.family, prior}};
   HeldOutPredictor before(record);
   for (const HeldOut& held : held_out) {
@@ -101,7 +101,7 @@ void add_rows(Table& table, const std::vector<HeldOut>& held_out, const Profile&
   }
 }
 
-std::string summary(const Errors& errors) {
+std::string summary(const ImportErrors& errors) {
   std::string text;
   for (const auto& [phase, values] : errors.fitted)
     text += phase + ": median error " + rounded(100 * quantile(values, 0.5), 2) + " %, worst " +
@@ -156,11 +156,11 @@ ExitCode measured_elsewhere(const HostOptions& options) {
                           {"measured", "measured t/s", true},
                           {"error", "error", true}},
               .rows = {}};
-  Errors errors;
+  ImportErrors errors;
   std::vector<Fitted> fitted;
   for (const auto& [key, rows] : groups) {
     const Profile prior = prior_of(key.first, database);
-    const auto held_out = held_out_of_updates(prior, rows, folds);
+    const auto held_out = held_out_of_updates(prior, rows, import_folds);
     add_rows(table, held_out, prior, errors);
     std::vector<const FitRow*> pointers;
     for (const FitRow& row : rows) pointers.push_back(&row);

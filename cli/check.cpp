@@ -10,7 +10,7 @@ namespace silicast::cli {
 
 namespace {
 
-struct Options {
+struct CheckOptions {
   std::vector<std::string> files;
   std::string data;
   Format format = Format::text;
@@ -20,7 +20,7 @@ std::string counted(std::size_t count, const std::string& noun) {
   return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const CheckOptions& options) {
   const Database database(data_folder(options.data));
   std::vector<std::filesystem::path> files(options.files.begin(), options.files.end());
   if (files.empty()) files = data_files(database.folder());
@@ -46,7 +46,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_check(const Command& app, Action& action) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<CheckOptions>();
   const Command command =
       app.add_command("check", "Lint of data files: readable, consistent, every figure with its source");
   command.add_option("FILE", options->files,

@@ -25,7 +25,7 @@ struct Alternatives {
   bool is_flag = false;
 };
 
-struct Options {
+struct CompareOptions {
   std::vector<Alternatives> given;
   std::string data;
   std::string plot;
@@ -168,7 +168,7 @@ void check_names(const std::vector<Alternatives>& given, const Database& databas
     }
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const CompareOptions& options) {
   const Database database(data_folder(options.data));
   check_names(options.given, database);
   Comparison comparison = compared(options.given, database);
@@ -194,7 +194,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_compare(const Command& app, Action& action) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<CompareOptions>();
   const Command command =
       app.add_command("compare", "Every combination of options that are given several times, side by side");
   add_repeatable(command, options->given);

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::int64_t usual_most = 256;
 
-struct Options {
+struct CurveOptions {
   Query query;
   std::string data;
   std::string plot;
@@ -31,7 +31,7 @@ std::string formatted(const ThroughputCurve& curve, Format format) {
   return curve_text(curve, text_style());
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const CurveOptions& options) {
   const Database database(data_folder(options.data));
   if (!options.query.depths.empty() || options.query.depth_range)
     throw UsageError("--depths: a curve spreads the sequences itself; --depth says what all have in the cache");
@@ -45,7 +45,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_curve(const Command& app, Action& action) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<CurveOptions>();
   options->query.concurrency = usual_most;
   const Command command = app.add_command(
       "curve", "Continuous batching: throughput against latency from one sequence to --concurrency (default 256)");

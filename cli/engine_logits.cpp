@@ -13,7 +13,7 @@ namespace silicast::cli {
 
 namespace {
 
-struct Options {
+struct EngineLogitsOptions {
   EngineOptions engine;
   std::string tokens;
   std::string out;
@@ -80,7 +80,7 @@ std::string report(const std::vector<engine::Token>& tokens, std::span<const flo
   return format == Format::json ? text + "\n  ]\n}\n" : text;
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const EngineLogitsOptions& options) {
   const auto tokens = parse_tokens(options.tokens);
   engine::Session session(load(options.engine),
                           session_options(options.engine, static_cast<std::int64_t>(tokens.size())));
@@ -93,7 +93,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_engine_logits(const Command& engine, Action& action) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<EngineLogitsOptions>();
   const Command command = engine.add_command("logits", "The logits after each token of a sequence");
   add_engine_options(command, options->engine);
   command.add_option("--tokens", options->tokens, "Token ids with commas between")

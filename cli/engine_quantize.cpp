@@ -12,7 +12,7 @@ namespace silicast::cli {
 
 namespace {
 
-struct Options {
+struct EngineQuantizeOptions {
   std::string in;
   std::string quant;
   std::string out;
@@ -20,7 +20,7 @@ struct Options {
   std::optional<std::int64_t> threads;
 };
 
-ExitCode run(const Options& options) {
+ExitCode run(const EngineQuantizeOptions& options) {
   const Database database(data_folder(options.data));
   const QuantName name = parse_quant_name(options.quant);
   const auto scheme = database.quant(name.scheme);
@@ -36,7 +36,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_engine_quantize(const Command& engine, Action& action) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<EngineQuantizeOptions>();
   const Command command = engine.add_command("quantize", "The same model in another quantization");
   command.add_option("in", options->in, "A GGUF, best in F32, F16 or BF16").required().type_name("IN.gguf");
   command.add_option("quant", options->quant, "As llama.cpp spells it: Q4_K_M, IQ3_XXS, ...").required();

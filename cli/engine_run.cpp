@@ -15,7 +15,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-struct Options {
+struct EngineRunOptions {
   EngineOptions engine;
   std::string tokens;
   std::string text;
@@ -47,14 +47,14 @@ std::unique_ptr<const engine::Tokenizer> tokenizer_of(const engine::Model& model
   return vocabulary ? engine::Tokenizer::make(std::move(*vocabulary)) : nullptr;
 }
 
-std::vector<engine::Token> prompt_of(const Options& options, const engine::Tokenizer* tokenizer) {
+std::vector<engine::Token> prompt_of(const EngineRunOptions& options, const engine::Tokenizer* tokenizer) {
   if (!options.tokens.empty()) return parse_tokens(options.tokens);
   if (tokenizer == nullptr)
     throw RefusedError(options.engine.file + ": has no tokenizer for --text; the prompt can be given with --tokens");
   return tokenizer->encode(options.text);
 }
 
-Result generate(engine::Session& session, const std::vector<engine::Token>& prompt, const Options& options,
+Result generate(engine::Session& session, const std::vector<engine::Token>& prompt, const EngineRunOptions& options,
                 std::optional<engine::Token> end) {
   Result result{.prompt = prompt};
   engine::Sampler sampler(options.sampler);
@@ -137,7 +137,7 @@ std::string as_text(const Result& result, const engine::Session& session, const 
          std::string(engine::name_of(session.isa())) + "\n";
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const EngineRunOptions& options) {
   if (options.tokens.empty() == options.text.empty())
     throw UsageError("one of --tokens and --text is expected; see silicast engine run --help");
   const auto model = load(options.engine);
@@ -163,7 +163,7 @@ double number_of(const std::string& option, const std::string& text) {
   return *number;
 }
 
-void add_sampling(const Command& command, Options& options) {
+void add_sampling(const Command& command, EngineRunOptions& options) {
   constexpr const char* group = "Which token is next";
   engine::SamplerOptions& sampler = options.sampler;
   const auto number = [&](const char* name, const char* help, const char* type, auto set) {
@@ -187,7 +187,7 @@ void add_sampling(const Command& command, Options& options) {
 }  // namespace
 
 void add_engine_run(const Command& engine, Action& action) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<EngineRunOptions>();
   const Command command = engine.add_command("run", "Generate from a GGUF on this CPU");
   constexpr const char* what = "What is asked";
   add_engine_options(command, options->engine);

@@ -14,7 +14,7 @@ namespace silicast::cli {
 
 namespace {
 
-struct Options {
+struct EngineSynthesizeOptions {
   std::string architecture;
   std::string quant;
   std::string out;
@@ -24,7 +24,7 @@ struct Options {
   Sizes sizes;
 };
 
-ExitCode run(const Options& options) {
+ExitCode run(const EngineSynthesizeOptions& options) {
   const Database database(data_folder(options.data));
   const QuantName name = parse_quant_name(options.quant);
   const auto scheme = database.quant(name.scheme);
@@ -44,7 +44,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_engine_synthesize(const Command& engine, Action& action) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<EngineSynthesizeOptions>();
   const Command command = engine.add_command("synthesize", "A GGUF of any architecture with random weights");
   constexpr const char* what = "What is made";
   constexpr const char* sizes = "Other sizes than the architecture's";

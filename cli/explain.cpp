@@ -10,7 +10,7 @@ namespace silicast::cli {
 
 namespace {
 
-struct Options {
+struct ExplainOptions {
   Query query;
   std::string data;
   std::string plot;
@@ -28,7 +28,7 @@ std::string formatted(const Explanation& explanation, Format format) {
   return explain_text(explanation, text_style());
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const ExplainOptions& options) {
   const Database database(data_folder(options.data));
   const Explanation explanation = explain(options.query, database);
   if (!options.plot.empty()) write_plot(explain_plot(explanation), options.plot, plot_folder());
@@ -39,7 +39,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_explain(const Command& app, Action& action) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ExplainOptions>();
   const Command command =
       app.add_command("explain", "Why: every operation, what bounds it, what better hardware would buy");
   add_query_options(command, options->query);

@@ -13,7 +13,7 @@ namespace silicast::cli {
 
 namespace {
 
-struct Options {
+struct ListOptions {
   std::string kind;
   std::vector<std::string> words;
   std::string data;
@@ -28,7 +28,7 @@ bool matches(const Entry& entry, const std::vector<std::string>& words) {
                      [&](const std::string& word) { return names.find(canonical_name(word)) != std::string::npos; });
 }
 
-std::vector<Entry> chosen(const Catalogue& catalogue, const Options& options) {
+std::vector<Entry> chosen(const Catalogue& catalogue, const ListOptions& options) {
   std::vector<Entry> entries = catalogue.all();
   std::erase_if(entries, [&](const Entry& entry) { return !matches(entry, options.words); });
   return entries;
@@ -68,7 +68,7 @@ double half_precision_peak(const Device& device) {
   return best;
 }
 
-Table devices(const Database& database, const Options& options) {
+Table devices(const Database& database, const ListOptions& options) {
   Table table{.columns = {{"id", "id"},
                           {"name", "name"},
                           {"class", "class"},
@@ -92,7 +92,7 @@ Table devices(const Database& database, const Options& options) {
   return table;
 }
 
-Table models(const Database& database, const Options& options) {
+Table models(const Database& database, const ListOptions& options) {
   Table table{.columns = {{"id", "id"},
                           {"name", "name"},
                           {"parameters", "parameters", true},
@@ -116,7 +116,7 @@ Table models(const Database& database, const Options& options) {
   return table;
 }
 
-Table quants(const Database& database, const Options& options) {
+Table quants(const Database& database, const ListOptions& options) {
   Table table{.columns = {{"id", "id"},
                           {"name", "name"},
                           {"format", "format"},
@@ -138,7 +138,7 @@ Table quants(const Database& database, const Options& options) {
   return table;
 }
 
-Table stacks(const Database& database, const Options& options) {
+Table stacks(const Database& database, const ListOptions& options) {
   Table table{.columns = {{"id", "id"},
                           {"name", "name"},
                           {"release", "release"},
@@ -161,7 +161,7 @@ Table stacks(const Database& database, const Options& options) {
 }
 
 // A line for each device and stack that a profile has measurements of; `matches` sees all of its names.
-Table profiles(const Database& database, const Options& options) {
+Table profiles(const Database& database, const ListOptions& options) {
   Table table{.columns = {{"id", "id"},
                           {"device", "device"},
                           {"stack", "stack"},
@@ -195,7 +195,7 @@ Table profiles(const Database& database, const Options& options) {
   return table;
 }
 
-Table links(const Database& database, const Options& options) {
+Table links(const Database& database, const ListOptions& options) {
   Table table{.columns = {{"id", "id"},
                           {"name", "name"},
                           {"bandwidth_bytes_per_second", "bandwidth", true},
@@ -216,14 +216,14 @@ Table links(const Database& database, const Options& options) {
 
 const std::vector<std::string> kinds{"devices", "models", "quants", "stacks", "profiles", "links"};
 
-Table table_of(const Options& options) {
+Table table_of(const ListOptions& options) {
   const Database database(data_folder(options.data));
   constexpr std::array readers{devices, models, quants, stacks, profiles, links};
   const auto at = std::find(kinds.begin(), kinds.end(), options.kind);
   return readers[static_cast<std::size_t>(at - kinds.begin())](database, options);
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const ListOptions& options) {
   const Table table = table_of(options);
   if (table.rows.empty() && !options.words.empty())
     throw InputError("no " + options.kind + " with '" + join(options.words, " ") + "' in their names; 'silicast list " +
@@ -241,7 +241,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_list(const Command& app, Action& action) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ListOptions>();
   const Command command =
       app.add_command("list", "The devices, models, quants, stacks, profiles and links that are known");
   const auto read_kind = [options](const std::string& text) {

@@ -29,7 +29,7 @@ void add_commands(const Command& app, Action& action) {
   add_engine(app, action);
 }
 
-std::vector<std::string> commands_of(const CLI::App& app) {
+std::vector<std::string> command_names_of(const CLI::App& app) {
   std::vector<std::string> names;
   for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
     names.push_back(command->get_name());
@@ -60,7 +60,7 @@ const CLI::App& asked(const CLI::App& app) {
 void check_commands(const CLI::App& app, int argc, char** argv) {
   const CLI::App* command = &app;
   for (int i = 1; i < argc && argv[i][0] != '-'; ++i) {
-    const auto names = commands_of(*command);
+    const auto names = command_names_of(*command);
     if (names.empty()) return;
     if (std::find(names.begin(), names.end(), argv[i]) == names.end())
       throw UsageError("unknown command '" + std::string(argv[i]) + "'" + did_you_mean(argv[i], names) +

@@ -7,7 +7,7 @@ namespace silicast::cli {
 
 namespace {
 
-constexpr const char* group = "Where the layers live";
+constexpr const char* placement_group = "Where the layers live";
 
 [[noreturn]] void fail(const std::string& option, const std::string& expected, const std::string& text) {
   throw UsageError(option + ": " + expected + " is expected, got '" + text + "'");
@@ -69,34 +69,38 @@ std::vector<double> read_shares(const std::string& text) {
 }
 
 template <class Read>
-void add(const Command& command, const std::string& name, const char* type, const std::string& help, Read read) {
-  command.add_option(name, read, help).type_name(type).group(group);
+void add_placement(const Command& command, const std::string& name, const char* type, const std::string& help,
+                   Read read) {
+  command.add_option(name, read, help).type_name(type).group(placement_group);
 }
 
 }  // namespace
 
 void add_placement_options(const Command& command, Query& query) {
-  add(command, "--host", "NAME|FILE", "The machine around a discrete GPU: a CPU of the catalogue with its memory",
-      [&query](const std::string& text) { query.host = text; });
-  add(command, "--host-memory", "SIZE", "Memory of the host (default: its largest)",
-      [&query](const std::string& text) { query.host_memory = read_size("--host-memory", text); });
-  add(command, "--pcie", "GENxLANES", "The slot between them, such as 4x16 (default: the lesser of both sides')",
-      [&query](const std::string& text) { query.pcie = read_pcie(text); });
+  add_placement(command, "--host", "NAME|FILE",
+                "The machine around a discrete GPU: a CPU of the catalogue with its memory",
+                [&query](const std::string& text) { query.host = text; });
+  add_placement(command, "--host-memory", "SIZE", "Memory of the host (default: its largest)",
+                [&query](const std::string& text) { query.host_memory = read_size("--host-memory", text); });
+  add_placement(command, "--pcie", "GENxLANES",
+                "The slot between them, such as 4x16 (default: the lesser of both sides')",
+                [&query](const std::string& text) { query.pcie = read_pcie(text); });
   command
       .add_flag(
           "--no-mmap", [&query] { query.mapped = false; },
           "Host weights in page-locked memory: faster copies, no paging from storage")
-      .group(group);
-  add(command, "--gpu-layers", "N|auto|all", "Layers on the GPU, the output counting as one (default all)",
-      [&query](const std::string& text) { read_gpu_layers(text, query.offload); });
+      .group(placement_group);
+  add_placement(command, "--gpu-layers", "N|auto|all", "Layers on the GPU, the output counting as one (default all)",
+                [&query](const std::string& text) { read_gpu_layers(text, query.offload); });
   command
       .add_flag(
           "--cpu-moe", [&query] { query.offload.cpu_moe_layers = 1'000'000; },
           "Keep the routed experts of all layers on the host")
-      .group(group);
-  add(command, "--n-cpu-moe", "N", "Keep the routed experts of the first N layers on the host",
-      [&query](const std::string& text) { query.offload.cpu_moe_layers = count("--n-cpu-moe", text); });
-  add(command, "--offload", "compute|stream",
+      .group(placement_group);
+  add_placement(command, "--n-cpu-moe", "N", "Keep the routed experts of the first N layers on the host",
+                [&query](const std::string& text) { query.offload.cpu_moe_layers = count("--n-cpu-moe", text); });
+  add_placement(
+      command, "--offload", "compute|stream",
       "While decoding, compute the host's layers there as the stack does (default), or copy all their weights to the "
       "device at every step",
       [&query](const std::string& text) {
@@ -107,19 +111,19 @@ void add_placement_options(const Command& command, Query& query) {
       .add_flag(
           "--no-op-offload", [&query] { query.offload.streams_prompts = false; },
           "Prompts too: the CPU computes the host's layers; their weights are never copied (ik_llama.cpp: -rtr)")
-      .group(group);
-  add(command, "--optimize", "decode|ttft", "What --gpu-layers auto makes fast (default decode)",
-      [&query](const std::string& text) {
-        if (lower(text) != "decode" && lower(text) != "ttft") fail("--optimize", "decode or ttft", text);
-        query.offload.for_ttft = lower(text) == "ttft";
-      });
-  add(command, "--split", "layer|row|tensor", "How several devices share the model (default layer)",
-      [&query](const std::string& text) { query.split = read_split(text); });
-  add(command, "--tensor-split", "A,B,...", "Shares of the devices in a layer split (default even)",
-      [&query](const std::string& text) { query.device_shares = read_shares(text); });
-  add(command, "--interconnect", "NAME",
-      "Link between devices: nvlink, pcie, thunderbolt-4, thunderbolt-5 (default: what they have)",
-      [&query](const std::string& text) { query.interconnect = text; });
+      .group(placement_group);
+  add_placement(command, "--optimize", "decode|ttft", "What --gpu-layers auto makes fast (default decode)",
+                [&query](const std::string& text) {
+                  if (lower(text) != "decode" && lower(text) != "ttft") fail("--optimize", "decode or ttft", text);
+                  query.offload.for_ttft = lower(text) == "ttft";
+                });
+  add_placement(command, "--split", "layer|row|tensor", "How several devices share the model (default layer)",
+                [&query](const std::string& text) { query.split = read_split(text); });
+  add_placement(command, "--tensor-split", "A,B,...", "Shares of the devices in a layer split (default even)",
+                [&query](const std::string& text) { query.device_shares = read_shares(text); });
+  add_placement(command, "--interconnect", "NAME",
+                "Link between devices: nvlink, pcie, thunderbolt-4, thunderbolt-5 (default: what they have)",
+                [&query](const std::string& text) { query.interconnect = text; });
 }
 
 }  // namespace silicast::cli

@@ -11,7 +11,7 @@ namespace silicast::cli {
 
 namespace {
 
-struct Options {
+struct PlanOptions {
   std::string file;
   std::string plot;
   std::string data;
@@ -30,7 +30,7 @@ std::string formatted(const serving::Fleet& fleet, const serving::Plan& plan, Fo
   return plan_text(fleet, plan);
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const PlanOptions& options) {
   const Database database(data_folder(options.data));
   const serving::Fleet fleet = serving::read_fleet(options.file, database);
   const int threads =
@@ -44,7 +44,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_plan(const Command& app, Action& action) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<PlanOptions>();
   const Command command = app.add_command("plan", "Which machines, how many, month by month, at what cost");
   command.add_option("FILE", options->file, "Workloads, machines and the site: YAML as in docs/serving.md")
       .required()

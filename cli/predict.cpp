@@ -8,7 +8,7 @@ namespace silicast::cli {
 
 namespace {
 
-struct Options {
+struct PredictOptions {
   Query query;
   std::string data;
   Format format = Format::text;
@@ -25,7 +25,7 @@ std::string formatted(const Prediction& prediction, Format format) {
   return prediction_text(prediction, text_style());
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const PredictOptions& options) {
   const Database database(data_folder(options.data));
   const Prediction prediction = predict(options.query, database);
   print(formatted(prediction, options.format));
@@ -35,7 +35,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_predict(const Command& app, Action& action) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<PredictOptions>();
   const Command command = app.add_command("predict", "Speed, latency and memory of a model on a device");
   add_query_options(command, options->query);
   add_format_option(command, options->format, {Format::text, Format::json, Format::csv, Format::md});

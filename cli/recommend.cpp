@@ -6,6 +6,7 @@
 #include "base/document.h"
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/option_value.h"
 #include "planning/here.h"
 #include "planning/recommend.h"
 #include "report/recommend_report.h"
@@ -14,7 +15,7 @@ namespace silicast::cli {
 
 namespace {
 
-struct Options {
+struct RecommendOptions {
   Needs needs;
   RankBy by = RankBy::price;
   std::string needs_file;
@@ -45,21 +46,6 @@ std::int64_t whole(const std::string& option, const std::string& text, std::int6
   const auto value = parse_integer(text);
   if (!value || *value < least)
     throw UsageError(option + ": a whole number from " + std::to_string(least) + " on is expected, got '" + text + "'");
-  return *value;
-}
-
-double positive(const std::string& option, const std::string& text) {
-  const auto value = parse_number(text);
-  if (!value || *value <= 0) throw UsageError(option + ": a number above zero is expected, got '" + text + "'");
-  return *value;
-}
-
-template <class Q>
-Q quantity(const std::string& option, const std::string& text) {
-  const auto value = parse_quantity<Q>(text);
-  if (!value || value->value() <= 0)
-    throw UsageError(option + ": a number above zero and its unit are expected, got '" + text +
-                     "'; accepted units: " + accepted_units<Q>());
   return *value;
 }
 
@@ -112,7 +98,7 @@ std::string text_of(const Node& node, const std::string& key) {
 }
 
 // What the command line does not say.
-void read_needs_file(Options& options, const std::vector<std::string>& given) {
+void read_needs_file(RecommendOptions& options, const std::vector<std::string>& given) {
   const Node root = read_yaml_file(options.needs_file);
   std::vector<std::string> known;
   for (const NeedOption& option : need_options()) known.push_back(option.name);
@@ -142,7 +128,7 @@ void read_by(const std::string& text, RankBy& target) {
   target = static_cast<RankBy>(at - names.begin());
 }
 
-ExitCode run(Options options, const std::vector<std::string>& given) {
+ExitCode run(RecommendOptions options, const std::vector<std::string>& given) {
   if (!options.needs_file.empty()) read_needs_file(options, given);
   const Database database(data_folder(options.data));
   std::unique_ptr<HereMachine> here;
@@ -171,7 +157,7 @@ ExitCode run(Options options, const std::vector<std::string>& given) {
 }  // namespace
 
 void add_recommend(const Command& app, Action& action) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<RecommendOptions>();
   const auto given = std::make_shared<std::vector<std::string>>();
   const Command command = app.add_command(
       "recommend", "The devices, quantizations and placements that meet given needs, and what the others lack");

@@ -13,7 +13,7 @@ namespace silicast::cli {
 
 namespace {
 
-struct Options {
+struct ServeSimOptions {
   ServingOptions serving;
   std::string timeline;
   std::string data;
@@ -22,7 +22,7 @@ struct Options {
 
 bool is_page(const std::string& file) { return lower(file).ends_with(".html"); }
 
-void write_timeline(const Options& options, const serving::ServingAnswer& answer) {
+void write_timeline(const ServeSimOptions& options, const serving::ServingAnswer& answer) {
   const serving::ServingQuestion& question = options.serving.question;
   if (is_page(options.timeline)) {
     write_plot(timeline_plot(question, answer), options.timeline, plot_folder());
@@ -42,7 +42,7 @@ std::string formatted(const serving::ServingQuestion& question, const serving::S
   return serving_text(question, answer);
 }
 
-ExitCode run(const Command& command, Options& options) {
+ExitCode run(const Command& command, ServeSimOptions& options) {
   apply_config(command, options.serving.config);
   complete(command, options.serving);
   const serving::ServingQuestion& question = options.serving.question;
@@ -58,7 +58,7 @@ ExitCode run(const Command& command, Options& options) {
 }  // namespace
 
 void add_serve_sim(const Command& app, Action& action) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ServeSimOptions>();
   const Command command = app.add_command("serve-sim", "Simulates a serving system under traffic");
   add_query_options(command, options->serving.question.query);
   add_serving_options(command, options->serving);

@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 
 constexpr double most_points = 1e12;
 
-struct Options {
+struct SweepArguments {
   std::string grid;
   std::string out;
   std::string filter;
@@ -137,7 +137,7 @@ void check_size(const Grid& grid, bool yes) {
                      "; --yes computes them nevertheless");
 }
 
-std::string summary(const SweepOutcome& outcome, const Options& options) {
+std::string summary(const SweepOutcome& outcome, const SweepArguments& options) {
   const auto new_points = static_cast<double>(outcome.points - outcome.continued_at);
   std::string text = grouped(static_cast<double>(outcome.points)) + " points, " +
                      grouped(static_cast<double>(outcome.rows)) + " rows in " + options.out;
@@ -150,7 +150,7 @@ std::string summary(const SweepOutcome& outcome, const Options& options) {
   return text;
 }
 
-ExitCode run_as(const Options& options, Ranks& ranks) {
+ExitCode run_as(const SweepArguments& options, Ranks& ranks) {
   const Database database(data_folder(options.data));
   const OptionReader reader = query_option_reader();
   const Grid grid(read_yaml_file(options.grid), query_option_list(), reader);
@@ -174,7 +174,7 @@ ExitCode run_as(const Options& options, Ranks& ranks) {
   return ExitCode::done;
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const SweepArguments& options) {
   Ranks ranks;
   try {
     return run_as(options, ranks);
@@ -195,7 +195,7 @@ void read_threads(const std::string& text, int& target) {
 }  // namespace
 
 void add_sweep(const Command& app, Action& action) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<SweepArguments>();
   const Command command =
       app.add_command("sweep", "Every combination of a grid of query options, to a CSV or JSONL file");
   command.add_option("GRID", options->grid, "A YAML file: query options with values, lists and ranges")

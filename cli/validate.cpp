@@ -13,7 +13,7 @@ namespace silicast::cli {
 
 namespace {
 
-struct Options {
+struct ValidateOptions {
   std::vector<std::string> files;
   std::string predictions;
   std::string data;
@@ -26,7 +26,7 @@ struct Options {
   Format format = Format::text;
 };
 
-ExitCode run(const Options& options) {
+ExitCode run(const ValidateOptions& options) {
   const Database database(data_folder(options.data));
   if (options.cross) {
     print(cross_validated({options.files, options.by, options.predictions, options.format}, database));
@@ -56,7 +56,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_validate(const Command& app, Action& action) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ValidateOptions>();
   const Command command = app.add_command("validate", "Predictions against measurements, beside naive predictors");
   command.add_option("FILE", options->files, "Measurements, one a row: CSV with the columns of docs/data-format.md")
       .required()

@@ -16,7 +16,6 @@ namespace {
 using Row = std::span<const float>;
 
 std::uint8_t byte(int value) { return static_cast<std::uint8_t>(value); }
-float inverse_of(float d) { return d == 0 || !std::isfinite(1 / d) ? 0 : 1 / d; }
 
 float extreme_of(Row x) {
   float extreme = 0;

@@ -21,7 +21,6 @@ namespace {
 using Row = std::span<const float>;
 
 std::uint8_t byte(unsigned value) { return static_cast<std::uint8_t>(value); }
-float inverse_of(float d) { return d == 0 || !std::isfinite(1 / d) ? 0 : 1 / d; }
 
 void put_indices(const float* x, float d, const Codebook& values, std::uint8_t* qs) {
   const float inverse = inverse_of(d);

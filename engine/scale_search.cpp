@@ -98,6 +98,8 @@ SignedScales<Groups> make_signed_scales(const float (&scales)[Groups], int bias)
 
 Half finite_half(float value) { return to_half(std::clamp(value, -65504.0F, 65504.0F)); }
 
+float inverse_of(float d) { return d == 0 || !std::isfinite(1 / d) ? 0 : 1 / d; }
+
 int nearest(float value, int low, int high) {
   if (!(std::abs(value) < 1e6F)) return value > 0 ? high : value < 0 ? low : std::clamp(0, low, high);
   return std::clamp(static_cast<int>(std::lrint(value)), low, high);

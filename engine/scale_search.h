@@ -14,6 +14,9 @@ namespace silicast::engine {
 // round(value) in [low, high]; 0 for what is no number.
 int nearest(float value, int low, int high);
 
+// 1 / d, or 0 where that is no finite number.
+float inverse_of(float d);
+
 // The scale s that minimizes sum w (x - s q)^2, w = x^2, over candidates around the one that maps the largest weight to
 // `low` (which reaches further than `high` by one); q = round(x / s) in [low, high].
 float symmetric_scale(std::span<const float> x, int low, int high);

@@ -4,8 +4,8 @@
 // What a discrete machine's host computes is not the device's: its time does not scale with the device's clock, and the
 // CPU draws its package's limit while it lasts. Uncapped, a phase of time t draws base + e / t, e being the energy of
 // its bytes, operations and instructions. Where that exceeds the limit the clock falls: at the share f of the full
-// clock, voltage follows the clock, energy goes with f^2, and all time but that of links and memory goes with 1 / f. The largest f
-// within the limit is found; without them it is
+// clock, voltage follows the clock, energy goes with f^2, and all time but that of links and memory goes with 1 / f.
+// The largest f within the limit is found; without them it is
 // ((limit - base) / (uncapped - base))^(1/3).
 #pragma once
 

@@ -53,7 +53,7 @@ struct MatmulKernel {
   double pass = 0;     // instructions a weight of each pass, whatever its type: what unpacking lays out for the unit
   double tile_rows = 1;
   double tile_columns = 1;
-  double resident_tiles = 1;     // that a core works on at once at its best: fewer leave its latencies in the open
+  double resident_tiles = 1;       // that a core works on at once at its best: fewer leave its latencies in the open
   bool split_k = true;             // tiles are also split along the dot product: no idle cores in the last wave
   bool unpacks_to_memory = false;  // writes the whole matrix as F16 and reads it back
   double launches = 1;

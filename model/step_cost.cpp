@@ -350,8 +350,7 @@ OpWork StepEvaluator::matmul_cost(const Compiled& compiled, const Product& produ
 
 double StepEvaluator::cached_cells(double cells, double window) const noexcept {
   const AllocationRules& rules = executor_.stack->allocation;
-  const double padding =
-      static_cast<double>(executor_.fused_attention ? rules.cache_padding : rules.unfused_padding);
+  const double padding = static_cast<double>(executor_.fused_attention ? rules.cache_padding : rules.unfused_padding);
   cells = padded(cells, padding);
   if (window > 0 && rules.windowed_cache)
     cells = std::min(cells, padded(window + static_cast<double>(executor_.ubatch), padding));

@@ -12,7 +12,6 @@ namespace silicast::serving {
 namespace {
 
 constexpr double lightest_share = 0.02;  // of saturation
-constexpr double seconds_per_month = hours_per_month * 3600;
 constexpr double joules_per_kilowatt_hour = 3.6e6;
 
 TrafficModel traffic_of(const WorkloadClass& workload, const Fleet& fleet, const Variation& variation, double rate,

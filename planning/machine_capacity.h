@@ -46,6 +46,7 @@ struct MachineCapacity {
 };
 
 constexpr double hours_per_month = 730.5;
+constexpr double seconds_per_month = hours_per_month * 3600;
 
 MachineCapacity machine_capacity(const WorkloadClass& workload, const MachineOffer& machine, const Fleet& fleet,
                                  const Variation& variation, const Database& database);

@@ -16,7 +16,6 @@ namespace silicast::serving {
 
 namespace {
 
-constexpr double seconds_per_month = hours_per_month * 3600;
 constexpr double million = 1e6;
 
 // Calls `work(i)` for every i below `count`, on so many threads; rethrows the first exception.

@@ -3,12 +3,11 @@
 
 #include "base/text.h"
 #include "report/value.h"
+#include "report/wording.h"
 
 namespace silicast {
 
 namespace {
-
-std::string percent(double share) { return rounded(100 * share, 3) + " %"; }
 
 std::string_view title_of(FoldBy by) {
   switch (by) {
@@ -32,14 +31,14 @@ std::string head(const std::vector<std::string>& titles, std::size_t texts) {
   return text + "\n";
 }
 
-std::string coverage(const ErrorStatistics& s) { return s.coverage80 ? percent(*s.coverage80) : "-"; }
+std::string coverage(const ErrorStatistics& s) { return s.coverage80 ? exact_percent_text(*s.coverage80) : "-"; }
 
 std::string metrics_table(const Accuracy& run) {
   std::string text =
       head({"metric", "predicted by", "rows", "median error", "p90", "median bias", "in the 80 % interval"}, 2);
   const auto add = [&](const std::string& metric, const std::string& by, const ErrorStatistics& s) {
-    text += line({metric, by, std::to_string(s.n), percent(s.median_ape), percent(s.p90_ape), percent(s.median_bias),
-                  coverage(s)});
+    text += line({metric, by, std::to_string(s.n), exact_percent_text(s.median_ape), exact_percent_text(s.p90_ape),
+                  exact_percent_text(s.median_bias), coverage(s)});
   };
   for (const auto& [metric, errors] : run.metrics) {
     add(metric, "**silicast**", errors.model);
@@ -56,8 +55,9 @@ std::string group_table(const std::string& name, const Grouping& groups) {
   for (const auto& [key, group] : groups) {
     const ErrorStatistics& s = group.model;
     if (s.n >= least)
-      text += line({key.first, key.second, std::to_string(s.n), percent(s.median_ape), percent(s.p90_ape),
-                    percent(s.median_bias), coverage(s), percent(group.best_median)});
+      text += line({key.first, key.second, std::to_string(s.n), exact_percent_text(s.median_ape),
+                    exact_percent_text(s.p90_ape), exact_percent_text(s.median_bias), coverage(s),
+                    exact_percent_text(group.best_median)});
   }
   return text;
 }
@@ -94,12 +94,12 @@ std::string others_table(const std::vector<std::pair<std::string, Validation>>& 
   for (const auto& [name, v] : others)
     for (const auto& [metric, s] : v.metrics) {
       if (metric == "oom" || metric == "size_gib") continue;
-      text += line({name, metric, "**silicast**", std::to_string(s.n), percent(s.median_ape), percent(s.p90_ape),
-                    percent(s.median_bias), coverage(s)});
+      text += line({name, metric, "**silicast**", std::to_string(s.n), exact_percent_text(s.median_ape),
+                    exact_percent_text(s.p90_ape), exact_percent_text(s.median_bias), coverage(s)});
       for (const auto& [baseline, metrics] : v.baselines)
         if (const auto at = metrics.find(metric); at != metrics.end())
-          text += line({name, metric, baseline, std::to_string(at->second.n), percent(at->second.median_ape),
-                        percent(at->second.p90_ape), percent(at->second.median_bias), "-"});
+          text += line({name, metric, baseline, std::to_string(at->second.n), exact_percent_text(at->second.median_ape),
+                        exact_percent_text(at->second.p90_ape), exact_percent_text(at->second.median_bias), "-"});
     }
   return text;
 }

@@ -16,8 +16,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 constexpr double gib = 1073741824;
 
-std::string spec_text(const Json& spec) { return spec.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 std::string speed_text(double tokens_per_second) {
   constexpr double whole_from = 1000;
   return tokens_per_second >= whole_from ? std::to_string(std::llround(tokens_per_second))

@@ -7,12 +7,11 @@
 #include "base/text.h"
 #include "report/compare.h"
 #include "report/table.h"
+#include "report/wording.h"
 
 namespace silicast {
 
 namespace {
-
-constexpr std::size_t width = 100;
 
 const std::vector<ComparedFigure>& all_figures() {
   static const std::vector<ComparedFigure> figures{
@@ -164,7 +163,7 @@ std::string compare_text(const Comparison& c, const TextStyle& style) {
     if (!candidate.feasible())
       text += wrapped((candidate.choices.empty() ? "" : candidate_name(candidate) + ": ") + verdict(candidate) + ": " +
                           candidate.reason,
-                      width, 2) +
+                      text_width, 2) +
               "\n";
   return text;
 }

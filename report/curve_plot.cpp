@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "report/curve.h"
+#include "report/wording.h"
 
 namespace silicast {
 
@@ -12,11 +13,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 constexpr double height = 360;
-
-std::string figure(double value) {
-  constexpr double whole_from = 1000;
-  return value >= whole_from ? std::to_string(std::llround(value)) : rounded(value, 3);
-}
 
 const Json colour{{"datum", "a"}, {"scale", {{"domain", {"a"}}, {"range", "category"}}}, {"legend", nullptr}};
 
@@ -65,7 +61,7 @@ Chart trade_off(const ThroughputCurve& curve) {
                     {"all", s.output_tokens_per_second.value},
                     {"low", s.output_tokens_per_second.p10},
                     {"high", s.output_tokens_per_second.p90},
-                    {"speed", figure(s.output_tokens_per_second.value) + " tok/s"},
+                    {"speed", figure_text(s.output_tokens_per_second.value) + " tok/s"},
                     {"first", human(Seconds(s.ttft.value))}});
   }
   const Json x = axis_of("each", "tokens per second that each user sees");

@@ -4,20 +4,13 @@
 #include "base/text.h"
 #include "report/curve.h"
 #include "report/table.h"
+#include "report/wording.h"
 
 namespace silicast {
 
 namespace {
 
-constexpr std::size_t width = 100;
-constexpr int digits = 3;
-
-std::string figure(double value) {
-  constexpr double whole_from = 1000;
-  return value >= whole_from ? std::to_string(std::llround(value)) : rounded(value, digits);
-}
-
-Cell rate(double value) { return {value, figure(value)}; }
+Cell rate(double value) { return {value, figure_text(value)}; }
 Cell time(const Interval& interval) { return {interval.value, human(Seconds(interval.value))}; }
 
 // Energy of a cycle over the tokens that it makes.
@@ -27,14 +20,14 @@ std::optional<double> joules_per_token(const SteadyState& s, const Prediction& p
   return (s.power->watts * s.cycle.seconds).value() / tokens;
 }
 
-Cell optional(const std::optional<double>& value) { return value ? Cell{*value, figure(*value)} : Cell{}; }
+Cell optional(const std::optional<double>& value) { return value ? Cell{*value, figure_text(*value)} : Cell{}; }
 
 std::vector<Cell> figures_of(const CurvePoint& point) {
   if (!point.steady) return std::vector<Cell>(9);
   const SteadyState& s = *point.steady;
-  return {{s.output_tokens_per_second.value, figure(s.output_tokens_per_second.value)},
-          {s.output_tokens_per_second.p10, figure(s.output_tokens_per_second.p10)},
-          {s.output_tokens_per_second.p90, figure(s.output_tokens_per_second.p90)},
+  return {{s.output_tokens_per_second.value, figure_text(s.output_tokens_per_second.value)},
+          {s.output_tokens_per_second.p10, figure_text(s.output_tokens_per_second.p10)},
+          {s.output_tokens_per_second.p90, figure_text(s.output_tokens_per_second.p90)},
           rate(1 / s.inter_token.value),
           time(s.ttft),
           time(s.inter_token),
@@ -91,13 +84,14 @@ std::string memory_text(const ThroughputCurve& curve) {
 
 std::string curve_text(const ThroughputCurve& curve, const TextStyle& style) {
   const auto bold = [&](const std::string& text) { return style.colour ? "\033[1m" + text + "\033[0m" : text; };
-  std::string text = bold(title(curve)) + "\n" + wrapped(request_text(curve) + ".", width, 0) + "\n\n";
+  std::string text = bold(title(curve)) + "\n" + wrapped(request_text(curve) + ".", text_width, 0) + "\n\n";
   const std::string table = table_text(table_of(curve));
   text += bold(table.substr(0, table.find('\n'))) + table.substr(table.find('\n')) + "\n";
-  if (const std::string memory = memory_text(curve); !memory.empty()) text += wrapped(memory, width, 0) + "\n";
+  if (const std::string memory = memory_text(curve); !memory.empty()) text += wrapped(memory, text_width, 0) + "\n";
   for (const CurvePoint& point : curve.points)
     if (!point.steady) {
-      text += wrapped(std::to_string(point.concurrency) + " do not fit: " + point.prediction.limiting, width, 2) + "\n";
+      text += wrapped(std::to_string(point.concurrency) + " do not fit: " + point.prediction.limiting, text_width, 2) +
+              "\n";
       break;
     }
   return text;

@@ -18,8 +18,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 constexpr double giga = 1e9;
 
-std::string spec_text(const Json& spec) { return spec.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 // The same colour for the same bound in every chart; the legend has those that occur.
 Json bound_colour(const std::vector<Resource>& present) {
   Json all = Json::array();
@@ -88,8 +86,8 @@ struct Range {
 };
 
 // Sizes of the plane, as a desk and as a telephone show it.
-constexpr double wide = 780;
-constexpr double narrow = 260;
+constexpr double wide_panel = 780;
+constexpr double narrow_panel = 260;
 constexpr double roofline_height = 400;
 constexpr const char* is_narrow = "width < 480";
 constexpr double character = 6.4;
@@ -124,7 +122,7 @@ struct RoofLabel {
   bool on_slope = false;
 
   // A telephone has room for the rates alone.
-  [[nodiscard]] std::string text(double width) const { return width < wide ? rate : name + " " + rate; }
+  [[nodiscard]] std::string text(double width) const { return width < wide_panel ? rate : name + " " + rate; }
 };
 
 // Levels are named at their right end, below the line where another is close above; slopes in their middle.
@@ -165,8 +163,8 @@ std::vector<RoofLabel> roof_labels(const std::vector<Roof>& roofs, const Frame& 
 void make_room(Frame& frame, const std::vector<RoofLabel>& labels) {
   double longest = 0;
   for (const RoofLabel& l : labels)
-    if (!l.on_slope) longest = std::max(longest, character * static_cast<double>(l.text(wide).size()));
-  frame.x.high *= std::pow(frame.x.high / frame.x.low, longest / (wide - longest));
+    if (!l.on_slope) longest = std::max(longest, character * static_cast<double>(l.text(wide_panel).size()));
+  frame.x.high *= std::pow(frame.x.high / frame.x.low, longest / (wide_panel - longest));
 }
 
 // Slopes up to the highest peak, levels from the slope on.
@@ -194,8 +192,8 @@ Json roof_lines(const std::vector<Roof>& roofs, const Frame& frame) {
 Json roof_label_rows(const std::vector<RoofLabel>& labels) {
   Json rows = Json::array();
   for (const RoofLabel& l : labels)
-    rows.push_back({{"wide", l.text(wide)},
-                    {"narrow", l.text(narrow)},
+    rows.push_back({{"wide", l.text(wide_panel)},
+                    {"narrow", l.text(narrow_panel)},
                     {"x", l.x},
                     {"y", l.y},
                     {"dx", l.on_slope ? -10 : -4},
@@ -242,8 +240,8 @@ Json point_rows(std::vector<Point> points, const Frame& frame, const std::vector
       labels.push_back({frame.x.pixel(p.intensity(), width), frame.y.pixel(p.rate(), roofline_height), p.label()});
     return placed_labels(labels, width, roofline_height, obstacles(roofs, names, frame, width));
   };
-  const auto on_desk = places(wide);
-  const auto on_telephone = places(narrow);
+  const auto on_desk = places(wide_panel);
+  const auto on_telephone = places(narrow_panel);
   Json rows = Json::array();
   for (std::size_t i = 0; i < points.size(); ++i) {
     const Point& p = points[i];

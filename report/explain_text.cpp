@@ -12,16 +12,9 @@ namespace silicast {
 
 namespace {
 
-constexpr std::size_t width = 100;
-constexpr int digits = 3;
 constexpr double worth_a_line = 0.005;  // of a phase's time, or of a change
 
-std::string rate(double tokens_per_second) {
-  constexpr double whole_from = 1000;
-  return (tokens_per_second >= whole_from ? std::to_string(std::llround(tokens_per_second))
-                                          : rounded(tokens_per_second, digits)) +
-         " tok/s";
-}
+std::string rate_of(double tokens_per_second) { return figure_text(tokens_per_second) + " tok/s"; }
 
 using Effect = std::optional<double> Elasticity::*;
 
@@ -49,7 +42,7 @@ std::string phase_sentence(const std::string& name, const PhaseExplanation& phas
                        }());
   const auto slowest = std::max_element(phase.ops.begin(), phase.ops.end(),
                                         [](const auto& a, const auto& b) { return a.share < b.share; });
-  std::string text = name + ": " + rate(predicted.tokens_per_second.value) + ", bound by " +
+  std::string text = name + ": " + rate_of(predicted.tokens_per_second.value) + ", bound by " +
                      std::string(long_name(bound)) + " for " + percent_text(share) + " of the time";
   if (slowest != phase.ops.end())
     text += "; the largest part is " + slowest->name + (slowest->type.empty() ? "" : " in " + slowest->type) + " (" +
@@ -87,7 +80,7 @@ Table ops_table(const PhaseExplanation& phase, bool every) {
                           {{}, human(cost.seconds)},
                           {{}, percent_text(share)},
                           cost.dram_bytes > Bytes(0) ? Cell{{}, human(cost.dram_bytes)} : Cell{},
-                          op != nullptr && op->intensity ? Cell{{}, rounded(*op->intensity, digits)} : Cell{},
+                          op != nullptr && op->intensity ? Cell{{}, rounded(*op->intensity, shown_digits)} : Cell{},
                           has_roof ? Cell{{}, rate_text(op->achieved)} : Cell{},
                           has_roof ? Cell{{}, percent_text(op->achieved / op->attainable)} : Cell{},
                           busy(cost, Resource::dram),
@@ -148,7 +141,7 @@ Table kinds_table(const PhaseExplanation& phase) {
                           {{}, human(kind.seconds)},
                           {{}, percent_text(kind.share)},
                           {{}, human(kind.dram_bytes)},
-                          {{}, rounded(kind.operations.value() / giga, digits)},
+                          {{}, rounded(kind.operations.value() / giga, shown_digits)},
                           {std::string(short_name(kind.bound))}});
   return table;
 }
@@ -250,8 +243,8 @@ std::string explain_summary(const Explanation& e) {
 std::string explain_text(const Explanation& e, const TextStyle& style) {
   std::string text = bold(title(e), style) + "\n\n";
   const std::string summary = explain_summary(e);
-  for (const auto sentence : split(summary, '\n')) text += wrapped(sentence, width, 2) + "\n";
-  if (!e.roofs.empty()) text += wrapped("Roofs: " + roofs_line(e), width, 2) + "\n";
+  for (const auto sentence : split(summary, '\n')) text += wrapped(sentence, text_width, 2) + "\n";
+  if (!e.roofs.empty()) text += wrapped("Roofs: " + roofs_line(e), text_width, 2) + "\n";
   for_each_table(e, false, [&](const std::string& heading, const Table& table) {
     if (!table.rows.empty()) text += "\n" + bold(heading, style) + "\n" + table_text(table, 2);
   });

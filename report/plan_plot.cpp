@@ -15,8 +15,6 @@ namespace {
 using namespace serving;
 using Json = nlohmann::ordered_json;
 
-std::string spec_text(const Json& spec) { return spec.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 Json axis(const char* title, int ticks) { return {{"title", title}, {"tickCount", ticks}, {"tickMinStep", 1}}; }
 
 // Stacked bars by month.
@@ -42,7 +40,7 @@ Chart stacked(const std::string& title, const std::string& text, const char* uni
     layers.push_back({{"mark", {{"type", "rule"}, {"strokeDash", {6, 4}}, {"strokeWidth", 2}}},
                       {"data", {{"values", Json::array({Json::object()})}}},
                       {"encoding", {{"y", {{"datum", *limit}}}}}});
-  return {title, text, spec_text({{"height", 240}, {"data", {{"values", rows}}}, {"layer", layers}})};
+  return {title, text, spec_text(Json{{"height", 240}, {"data", {{"values", rows}}}, {"layer", layers}})};
 }
 
 // What each class has in each month.
@@ -182,7 +180,7 @@ Chart lines(const std::string& title, const std::string& text, const char* unit,
     layers.push_back({{"mark", {{"type", "rule"}, {"strokeDash", {6, 4}}, {"strokeWidth", 2}}},
                       {"data", {{"values", Json::array({Json::object()})}}},
                       {"encoding", {{"y", {{"datum", *limit}}}}}});
-  return {title, text, spec_text({{"height", 240}, {"data", {{"values", rows}}}, {"layer", layers}})};
+  return {title, text, spec_text(Json{{"height", 240}, {"data", {{"values", rows}}}, {"layer", layers}})};
 }
 
 // Dollars for a million output tokens, of each class.

@@ -29,6 +29,12 @@ struct Plot {
   std::vector<PlotTable> tables;
 };
 
+// A specification for a Chart, from nlohmann-json.
+template <class Json>
+std::string spec_text(const Json& spec) {
+  return spec.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 // Throws UsageError unless the name ends in .html, .svg or .png.
 void check_plot_name(const std::filesystem::path& file);
 

@@ -6,13 +6,11 @@
 #include "base/text.h"
 #include "report/prediction.h"
 #include "report/table.h"
+#include "report/wording.h"
 
 namespace silicast {
 
 namespace {
-
-constexpr std::size_t width = 100;
-constexpr int digits = 3;
 
 // Escape sequences of ECMA-48, or nothing.
 class Paint {
@@ -30,14 +28,10 @@ class Paint {
   bool on_;
 };
 
-std::string figure(double value) {
-  // Whole numbers from the third digit on: "1284", not "1280".
-  return std::abs(value) >= 1000 ? std::to_string(std::llround(value)) : rounded(value, digits);
-}
-std::string rate(double value) { return figure(value) + " tok/s"; }
+std::string token_rate(double value) { return figure_text(value) + " tok/s"; }
 std::string time(double seconds) { return human(Seconds(seconds)); }
-std::string percent(double share) { return std::to_string(std::lround(100 * share)) + " %"; }
-std::string gib(Bytes bytes) { return rounded(bytes / 1_GiB, digits); }
+std::string whole_percent(double share) { return std::to_string(std::lround(100 * share)) + " %"; }
+std::string gib(Bytes bytes) { return rounded(bytes / 1_GiB, shown_digits); }
 
 std::string plural(std::int64_t count, const std::string& noun) {
   return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
@@ -66,24 +60,24 @@ std::string bar(double share, const TextStyle& style) {
 
 std::string parameters(const ResolvedQuery& q) {
   constexpr double billion = 1e9;
-  std::string text = rounded(static_cast<double>(q.parameters) / billion, digits) + " B parameters";
+  std::string text = rounded(static_cast<double>(q.parameters) / billion, shown_digits) + " B parameters";
   if (q.active_parameters != q.parameters)
-    text += " (" + rounded(static_cast<double>(q.active_parameters) / billion, digits) + " B active)";
+    text += " (" + rounded(static_cast<double>(q.active_parameters) / billion, shown_digits) + " B active)";
   return text;
 }
 
 std::string title(const ResolvedQuery& q, const Paint& paint) {
   const std::string release = q.stack_release.empty() ? "" : " of " + q.stack_release;
   return paint.bold(q.model_name + " in " + q.asked.quant + " on " + q.device_name) + "\n" +
-         wrapped(parameters(q) + ", " + rounded(q.bits_per_weight, digits) + " bits per weight; " + q.asked.stack +
-                     release + " on the " + (q.processor == "cpu" ? "CPU" : "GPU") + ", flash attention " +
-                     (q.flash_attention ? "on" : "off") + ", KV cache " + q.asked.key_type +
+         wrapped(parameters(q) + ", " + rounded(q.bits_per_weight, shown_digits) + " bits per weight; " +
+                     q.asked.stack + release + " on the " + (q.processor == "cpu" ? "CPU" : "GPU") +
+                     ", flash attention " + (q.flash_attention ? "on" : "off") + ", KV cache " + q.asked.key_type +
                      (q.asked.key_type == q.asked.value_type ? "" : "/" + q.asked.value_type),
-                 width, 0) +
+                 text_width, 0) +
          "\n";
 }
 
-std::string range(const Interval& i) { return figure(i.p10) + " to " + rate(i.p90); }
+std::string range(const Interval& i) { return figure_text(i.p10) + " to " + token_rate(i.p90); }
 
 // The first lines: what one would say when asked across the table.
 std::string answer(const Prediction& p, const TextStyle& style, const Paint& paint) {
@@ -94,12 +88,12 @@ std::string answer(const Prediction& p, const TextStyle& style, const Paint& pai
     std::string speed = fits;
     if (p.ttft) speed += " First token after " + time(p.ttft->value) + (p.decode ? ", then " : ".");
     if (p.decode)
-      speed += rate(p.decode->tokens_per_second.value) +
+      speed += token_rate(p.decode->tokens_per_second.value) +
                (together > 1 ? " of " + std::to_string(together) + " sequences together" : "") + " (8 of 10 times " +
                range(p.decode->tokens_per_second) + ").";
-    text += paint.good(fits) + wrapped(speed, width, 0).substr(fits.size()) + "\n";
+    text += paint.good(fits) + wrapped(speed, text_width, 0).substr(fits.size()) + "\n";
   } else {
-    text += paint.bad("It does not fit.") + "\n" + wrapped(p.limiting, width, 2) + "\n";
+    text += paint.bad("It does not fit.") + "\n" + wrapped(p.limiting, text_width, 2) + "\n";
   }
   for (const MemoryPool& pool : p.pools)
     if (pool.capacity > Bytes(0)) {
@@ -128,7 +122,7 @@ Table speeds(const Prediction& p) {
   const Query& q = p.query.asked;
   Table table{.columns = {{"", "speed"}, {"", "", true}, {"", "80 % interval", true}}, .rows = {}};
   const auto add_rate = [&](const std::string& name, const Interval& i) {
-    table.rows.push_back({{name}, {rate(i.value)}, {range(i)}});
+    table.rows.push_back({{name}, {token_rate(i.value)}, {range(i)}});
   };
   const auto add_time = [&](const std::string& name, const std::optional<Interval>& i) {
     if (i) table.rows.push_back({{name}, {time(i->value)}, {time(i->p10) + " to " + time(i->p90)}});
@@ -181,7 +175,7 @@ Table bounds(const Prediction& p) {
   const auto add = [&](const std::string& name, const std::optional<Phase>& phase) {
     if (!phase) return;
     std::vector<Cell> row{{name}};
-    for (const Resource r : shown_resources) row.push_back({{}, percent(phase->cost.utilization(r))});
+    for (const Resource r : shown_resources) row.push_back({{}, whole_percent(phase->cost.utilization(r))});
     row.push_back({std::string(words_of(phase->cost.bottleneck()))});
     table.rows.push_back(std::move(row));
   };
@@ -193,7 +187,7 @@ Table bounds(const Prediction& p) {
 constexpr std::size_t label_width = 10;
 
 std::string labelled(const std::string& label, const std::string& text, const Paint& paint) {
-  const std::string line = wrapped(std::string(label_width, 'x') + text, width, label_width);
+  const std::string line = wrapped(std::string(label_width, 'x') + text, text_width, label_width);
   return paint.bold(label) + std::string(label_width - label.size(), ' ') + line.substr(label_width) + "\n";
 }
 
@@ -215,22 +209,22 @@ std::string startup(const StartupFigures& s, const Paint& paint) {
   constexpr double giga = 1e9;
   std::string text;
   if (s.load)
-    text += time(s.load->value()) + " to load at " + rounded(s.storage->value() / giga, digits) + " GB/s" +
+    text += time(s.load->value()) + " to load at " + rounded(s.storage->value() / giga, shown_digits) + " GB/s" +
             (s.copy ? " (" + time(s.copy->value()) + " over PCIe)" : "");
   if (s.build) text += (text.empty() ? "" : ", ") + time(s.build->value()) + " to build and warm up";
   return labelled("startup", text, paint);
 }
 
-std::string watts(Watts power) { return figure(power.value()) + " W"; }
-std::string joules(JoulesPerToken energy) { return rounded(energy.value(), digits) + " J"; }
+std::string watts(Watts power) { return figure_text(power.value()) + " W"; }
+std::string joules(JoulesPerToken energy) { return rounded(energy.value(), shown_digits) + " J"; }
 
 std::string phase_power(const std::string& name, const PowerOfPhase& phase) {
   constexpr double all_of_it = 0.995;
   std::string text = name + " " + watts(phase.watts) +
                      (phase.host.value() > 0 ? " and " + watts(phase.host) + " of the host's CPU" : "") + " (" +
                      watts(phase.wall) + " at the wall)";
-  if (phase.clock < all_of_it) text += " at " + percent(phase.clock) + " of the clock";
-  if (phase.sustained_share < all_of_it) text += ", " + percent(phase.sustained_share) + " of the speed lasts";
+  if (phase.clock < all_of_it) text += " at " + whole_percent(phase.clock) + " of the clock";
+  if (phase.sustained_share < all_of_it) text += ", " + whole_percent(phase.sustained_share) + " of the speed lasts";
   return text;
 }
 
@@ -248,12 +242,12 @@ std::string energy(const EnergyFigures& e, const Paint& paint) {
   if (e.per_input_token) text += joules(*e.per_input_token) + " per input token";
   if (e.per_output_token)
     text += (text.empty() ? "" : ", ") + joules(*e.per_output_token) + " per output token (" +
-            rounded(e.tokens_per_joule()->value(), digits) + " tokens per joule; " + joules(*e.per_output_token_wall) +
-            " at the wall)";
+            rounded(e.tokens_per_joule()->value(), shown_digits) + " tokens per joule; " +
+            joules(*e.per_output_token_wall) + " at the wall)";
   return labelled("energy", text, paint);
 }
 
-std::string dollars(double usd) { return rounded(usd, digits) + " USD"; }
+std::string dollars(double usd) { return rounded(usd, shown_digits) + " USD"; }
 
 std::string dated(const std::string& price, const std::string& date) {
   return price + (date.empty() ? "" : " of " + date);
@@ -261,8 +255,8 @@ std::string dated(const std::string& price, const std::string& date) {
 
 std::string price_basis(const CostFigures& c) {
   if (c.rented) return "rent of " + dated(dollars(c.price.usd), c.price.date);
-  return dated(figure(c.price.usd) + " USD", c.price.date) + " over " + rounded(c.lifetime_years, 2) + " years at " +
-         percent(c.duty) + " duty, " +
+  return dated(figure_text(c.price.usd) + " USD", c.price.date) + " over " + rounded(c.lifetime_years, 2) +
+         " years at " + whole_percent(c.duty) + " duty, " +
          (c.electricity ? "electricity at " + dated(dollars(c.electricity->usd), c.electricity->date) + " a kWh"
                         : "without electricity");
 }
@@ -270,7 +264,7 @@ std::string price_basis(const CostFigures& c) {
 std::string comparison(const BreakEven& b) {
   std::string text = "; an API takes " + dollars(b.api_usd_per_hour) + " for an hour's tokens";
   if (b.duty)
-    text += ", break-even at " + percent(*b.duty) + " duty, " + figure(*b.hours_to_repay) + " hours of use";
+    text += ", break-even at " + whole_percent(*b.duty) + " duty, " + figure_text(*b.hours_to_repay) + " hours of use";
   else if (!b.cheaper)
     text += ", which is cheaper";
   return text;
@@ -286,7 +280,7 @@ std::string cost(const CostFigures& c, const Paint& paint) {
 
 std::string quality(const Quality& q, const Paint& paint) {
   std::string text = "perplexity " + rounded(q.perplexity_ratio, 4) + " times that of the unquantized model";
-  if (q.kld) text += ", KLD " + rounded(*q.kld, digits);
+  if (q.kld) text += ", KLD " + rounded(*q.kld, shown_digits);
   return labelled("quality", text + "; measured on " + (q.same_model ? "this model" : q.model) + " (" + q.source + ")",
                   paint);
 }
@@ -295,7 +289,7 @@ std::string evidence(const Evidence& e, const Paint& paint) {
   std::string text =
       labelled("evidence", e.level + (e.measurements > 0 ? ", " + plural(e.measurements, "measurement") : ""), paint);
   for (const std::string& note : e.notes)
-    text += std::string(label_width, ' ') + wrapped("- " + note, width - label_width, label_width + 2) + "\n";
+    text += std::string(label_width, ' ') + wrapped("- " + note, text_width - label_width, label_width + 2) + "\n";
   return text;
 }
 

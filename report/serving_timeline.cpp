@@ -16,8 +16,6 @@ using serving::ServingQuestion;
 using serving::Span;
 using serving::Timeline;
 
-std::string spec_text(const Json& spec) { return spec.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 struct Curve {
   std::string name;
   double Span::*amount;

@@ -61,13 +61,13 @@ void append_whole(std::string& text, std::int64_t value) {
   text.append(buffer.data(), std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr);
 }
 
-constexpr int digits = 10;
-constexpr std::array<double, 2 * digits + 1> powers_of_ten{
+constexpr int row_digits = 10;
+constexpr std::array<double, 2 * row_digits + 1> powers_of_ten{
     1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10};
-double power_of_ten(int exponent) { return powers_of_ten[static_cast<std::size_t>(exponent + digits)]; }
+double power_of_ten(int exponent) { return powers_of_ten[static_cast<std::size_t>(exponent + row_digits)]; }
 
-// Ten significant digits, no exponent for magnitudes from 1e-5 to 1e10: a quarter of the time that the shortest exact
-// text takes. Whole numbers (bytes, tokens) have all their digits.
+// Ten significant row_digits, no exponent for magnitudes from 1e-5 to 1e10: a quarter of the time that the shortest
+// exact text takes. Whole numbers (bytes, tokens) have all their row_digits.
 void append_number(std::string& text, double value) {
   constexpr double largest_exact = 9007199254740992.0;  // 2^53
   if (value >= 0 && value < largest_exact && value == static_cast<double>(static_cast<std::int64_t>(value)))
@@ -77,18 +77,18 @@ void append_number(std::string& text, double value) {
   std::array<char, 32> buffer{};
   if (!(value >= smallest && value < largest)) {
     const auto end =
-        std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::general, digits);
+        std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::general, row_digits);
     text.append(buffer.data(), end.ptr);
     return;
   }
   int exponent = -5;  // of the first digit
   while (value >= power_of_ten(exponent + 1)) ++exponent;
-  const int decimals = digits - 1 - exponent;
+  const int decimals = row_digits - 1 - exponent;
   // Beyond 10 decimals in two steps: the table ends there.
-  const double scaled = decimals <= digits ? value * power_of_ten(decimals)
-                                           : value * power_of_ten(digits) * power_of_ten(decimals - digits);
+  const double scaled = decimals <= row_digits ? value * power_of_ten(decimals)
+                                               : value * power_of_ten(row_digits) * power_of_ten(decimals - row_digits);
   auto mantissa = static_cast<std::int64_t>(scaled + 0.5);
-  // "0.000" before, then the digits with a point among them, without zeros at the end.
+  // "0.000" before, then the row_digits with a point among them, without zeros at the end.
   char* const first = buffer.data() + 8;
   char* last = std::to_chars(first, buffer.data() + buffer.size(), mantissa).ptr;
   const auto shown = static_cast<int>(last - first);

@@ -7,14 +7,13 @@
 #include "base/text.h"
 #include "report/table.h"
 #include "report/value.h"
+#include "report/wording.h"
 
 namespace silicast {
 
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-std::string percent(double share) { return rounded(100 * share, 3) + " %"; }
 
 Cell shown(std::string text) { return {.value = text, .shown = std::move(text)}; }
 
@@ -30,9 +29,10 @@ Table error_table(const Validation& v) {
                           {"bias", "median bias", true},
                           {"coverage", "in 80 % interval", true}}};
   const auto add = [&](const std::string& metric, const std::string& by, const ErrorStatistics& s) {
-    table.rows.push_back({shown(metric), shown(by), shown(std::to_string(s.n)), shown(percent(s.median_ape)),
-                          shown(percent(s.p90_ape)), shown(percent(s.mape)), shown(percent(s.median_bias)),
-                          shown(s.coverage80 ? percent(*s.coverage80) : "-")});
+    table.rows.push_back({shown(metric), shown(by), shown(std::to_string(s.n)), shown(exact_percent_text(s.median_ape)),
+                          shown(exact_percent_text(s.p90_ape)), shown(exact_percent_text(s.mape)),
+                          shown(exact_percent_text(s.median_bias)),
+                          shown(s.coverage80 ? exact_percent_text(*s.coverage80) : "-")});
   };
   for (const auto& [metric, statistics] : v.metrics) {
     add(metric, "silicast", statistics);
@@ -63,8 +63,8 @@ Table group_table(const Validation& v) {
     for (const auto& [metric, s] : group.metrics) {
       std::vector<Cell> row;
       for (const auto& [column, value] : group.by) row.push_back(shown(value));
-      for (std::string text :
-           {metric, std::to_string(s.n), percent(s.median_ape), percent(s.p90_ape), percent(s.median_bias)})
+      for (std::string text : {metric, std::to_string(s.n), exact_percent_text(s.median_ape),
+                               exact_percent_text(s.p90_ape), exact_percent_text(s.median_bias)})
         row.push_back(shown(std::move(text)));
       table.rows.push_back(std::move(row));
     }

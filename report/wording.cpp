@@ -29,6 +29,13 @@ std::string scaled(double value, std::string_view unit) {
 std::string_view short_name(Resource resource) { return short_names[static_cast<std::size_t>(resource)]; }
 std::string_view long_name(Resource resource) { return long_names[static_cast<std::size_t>(resource)]; }
 
+std::string figure_text(double value) {
+  constexpr double whole_from = 1000;
+  return std::abs(value) >= whole_from ? std::to_string(std::llround(value)) : rounded(value, shown_digits);
+}
+
+std::string exact_percent_text(double share) { return rounded(100 * share, shown_digits) + " %"; }
+
 std::string percent_text(double share) {
   const double percent = 100 * share;
   constexpr double too_small = 0.1;

@@ -14,7 +14,7 @@ namespace silicast {
 
 namespace {
 
-constexpr std::array families{
+constexpr std::array gguf_families{
     GgufFamily{.name = "llama"},
     GgufFamily{.name = "mistral3"},
     GgufFamily{.name = "mistral4", .mixer = GgufMixer::latent},
@@ -91,7 +91,7 @@ const GgufFamily& family_of(const GgufFile& file, const std::string& name) {
     throw InputError(name + ": key 'general.architecture': " + (value == nullptr ? "is missing" : "is no text") +
                      "; a model names its architecture");
   std::vector<std::string> known;
-  for (const auto& family : families) {
+  for (const auto& family : gguf_families) {
     if (family.name == *text) return family;
     known.emplace_back(family.name);
   }

@@ -59,7 +59,7 @@ struct Family {
                      Architecture& architecture) = nullptr;  // where they need a reader of their own
 };
 
-constexpr std::array families{
+constexpr std::array config_families{
     Family{.name = "llama", .gguf = "llama"},
     Family{.name = "mistral", .gguf = "llama"},
     Family{.name = "ministral3", .gguf = "mistral3"},
@@ -174,7 +174,7 @@ const Family& family_of(const Section& file) {
   constexpr std::string_view suffix = "_text";
   if (stem.size() > suffix.size() && stem.ends_with(suffix)) stem.remove_suffix(suffix.size());
   std::vector<std::string> known;
-  for (const auto& family : families) {
+  for (const auto& family : config_families) {
     if (family.name == stem) return family;
     known.emplace_back(family.name);
   }

@@ -67,9 +67,9 @@ double float_peak(ThreadPool& pool, const Effort& effort) {
   return peak->operations * static_cast<double>(rounds) * pool.size() / s.seconds;
 }
 
-class Bench {
+class AttentionBench {
  public:
-  explicit Bench(const AttentionBenchOptions& options)
+  explicit AttentionBench(const AttentionBenchOptions& options)
       : options_(options), kernels_(options.isa ? kernels_of(*options.isa) : best_kernels()) {
     stream_bytes_ = options.stream_bytes > 0 ? options.stream_bytes : streaming_bytes();
     effort_ = options.quick ? Effort{.least = 3, .most = 20, .seconds = 0.05}
@@ -181,6 +181,8 @@ std::vector<AttentionShape> attention_shapes() {
 
 std::string_view name_of(KvType type) { return type == KvType::f16 ? "f16" : "q8_0"; }
 
-std::vector<AttentionResult> measure_attention(const AttentionBenchOptions& options) { return Bench(options).run(); }
+std::vector<AttentionResult> measure_attention(const AttentionBenchOptions& options) {
+  return AttentionBench(options).run();
+}
 
 }  // namespace silicast::engine

@@ -16,9 +16,9 @@ namespace silicast::engine {
 namespace {
 
 // Blocks that decode to weights of a trained model's scale, at each of as many places as the memory holds.
-class Weights {
+class BenchWeights {
  public:
-  Weights(BlockType type, const LayerShape& shape, std::int64_t memory_bytes, std::byte* memory, ThreadPool& pool)
+  BenchWeights(BlockType type, const LayerShape& shape, std::int64_t memory_bytes, std::byte* memory, ThreadPool& pool)
       : matrix_{.type = type, .data = memory, .rows = shape.rows, .columns = shape.columns} {
     places_ = std::max<std::int64_t>(1, memory_bytes / size());
     const std::int64_t row = size() / shape.rows;
@@ -61,9 +61,9 @@ Activations activations_of(const Kernels& kernels, BlockType type, std::int64_t 
   return activations;
 }
 
-class Bench {
+class ProductBench {
  public:
-  explicit Bench(const KernelBenchOptions& options)
+  explicit ProductBench(const KernelBenchOptions& options)
       : options_(options), kernels_(options.isa ? kernels_of(*options.isa) : best_kernels()) {
     stream_bytes_ = options.stream_bytes > 0 ? options.stream_bytes : streaming_bytes();
     effort_ = options.quick ? Effort{.least = 3, .most = 20, .seconds = 0.03}
@@ -120,7 +120,7 @@ class Bench {
       const std::int64_t memory_bytes = std::max(bytes, stream_bytes_ / (options_.quick ? 2 : 1));
       if (!memory_ || static_cast<std::int64_t>(memory_->size()) < memory_bytes)
         memory_ = Mapping::of_memory(static_cast<std::size_t>(memory_bytes));
-      const Weights weights(type, shape, memory_bytes, memory_->data(), *pool_);
+      const BenchWeights weights(type, shape, memory_bytes, memory_->data(), *pool_);
       for (const std::int64_t batch : batches()) {
         const Activations x = activations_of(kernels_, type, shape.columns, batch);
         for (const bool cold : {true, false}) {
@@ -131,7 +131,7 @@ class Bench {
     }
   }
 
-  void one(const Weights& weights, const Activations& x, const KernelCase& what) {
+  void one(const BenchWeights& weights, const Activations& x, const KernelCase& what) {
     std::vector<float> out(static_cast<std::size_t>(what.shape.rows * what.batch));
     // A small product is repeated within one timing, for the clock's sake.
     const double work = static_cast<double>(weights.size()) / 20e9 +
@@ -183,6 +183,6 @@ std::vector<LayerShape> layer_shapes() {
           {"Qwen3-30B-A3B expert_up", 768, 2048}};
 }
 
-std::vector<KernelResult> measure_kernels(const KernelBenchOptions& options) { return Bench(options).run(); }
+std::vector<KernelResult> measure_kernels(const KernelBenchOptions& options) { return ProductBench(options).run(); }
 
 }  // namespace silicast::engine

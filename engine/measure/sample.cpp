@@ -10,9 +10,9 @@
 
 namespace silicast::engine {
 
-namespace {
-
 double wall_now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+namespace {
 
 double processor_now(clockid_t clock) {
   timespec now{};

@@ -44,6 +44,9 @@ struct Repeat {
 };
 Sample summary_of(std::vector<Repeat> repeats);
 
+// Seconds on the clock on the wall, from no particular point.
+double wall_now();
+
 // What the machine was like: clock and temperature where they can be read, and how busy others kept it.
 struct Condition {
   double clock_hertz = 0;          // mean over processors; 0: unknown

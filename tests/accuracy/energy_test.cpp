@@ -14,16 +14,12 @@
 #include "base/csv.h"
 #include "base/document.h"
 #include "model/prediction.h"
+#include "tests/unit/shipped_data.h"
 
 namespace silicast {
 namespace {
 
-const Database& database() {
-  static const Database instance(SILICAST_SOURCE_ROOT "/data");
-  return instance;
-}
-
-struct Row {
+struct EnergyRow {
   std::string id, role, boundary, device;
   double watts = 0;
   double predicted = 0;           // at own speed
@@ -39,15 +35,15 @@ double peak(const Prediction& p, Watts PowerOfPhase::*of) {
   return std::max((*p.power->prefill.*of).value(), (*p.power->decode.*of).value());
 }
 
-Row predicted(const CsvTable& table, const CsvRecord& record) {
+EnergyRow predicted(const CsvTable& table, const CsvRecord& record) {
   const auto text = [&](std::string_view column) { return record.fields[table.at(column)]; };
   const auto number = [&](std::string_view column) { return std::strtod(text(column).c_str(), nullptr); };
-  Row row{.id = text("id"),
-          .role = text("role"),
-          .boundary = text("boundary"),
-          .device = text("device"),
-          .watts = number("watts"),
-          .joules = number("joules_per_token")};
+  EnergyRow row{.id = text("id"),
+                .role = text("role"),
+                .boundary = text("boundary"),
+                .device = text("device"),
+                .watts = number("watts"),
+                .joules = number("joules_per_token")};
   Query query{.model = text("model"), .quant = text("quant"), .device = text("device"), .stack = text("stack")};
   query.gen = static_cast<std::int64_t>(number("gen"));
   query.depth = static_cast<std::int64_t>(number("depth"));
@@ -68,11 +64,11 @@ Row predicted(const CsvTable& table, const CsvRecord& record) {
   return row;
 }
 
-const std::vector<Row>& rows() {
-  static const std::vector<Row> result = [] {
+const std::vector<EnergyRow>& rows() {
+  static const std::vector<EnergyRow> result = [] {
     const std::string file = SILICAST_SOURCE_ROOT "/tests/accuracy/power.csv";
     const CsvTable table(read_text_file(file), file);
-    std::vector<Row> all;
+    std::vector<EnergyRow> all;
     for (const CsvRecord& record : table.records()) all.push_back(predicted(table, record));
     return all;
   }();
@@ -86,13 +82,13 @@ double median(std::vector<double> values) {
 }
 
 // Predicted over measured; 0 where one of them is not known.
-double power_ratio(const Row& row) { return row.predicted / row.watts; }
-double power_ratio_at_speed(const Row& row) { return row.predicted_at_speed / row.watts; }
-double energy_ratio(const Row& row) { return row.joules > 0 ? row.predicted_joules / row.joules : 0; }
+double power_ratio(const EnergyRow& row) { return row.predicted / row.watts; }
+double power_ratio_at_speed(const EnergyRow& row) { return row.predicted_at_speed / row.watts; }
+double energy_ratio(const EnergyRow& row) { return row.joules > 0 ? row.predicted_joules / row.joules : 0; }
 
-std::vector<double> errors(std::string_view role, double (*ratio)(const Row&)) {
+std::vector<double> errors(std::string_view role, double (*ratio)(const EnergyRow&)) {
   std::vector<double> result;
-  for (const Row& row : rows())
+  for (const EnergyRow& row : rows())
     if (row.role == role && ratio(row) > 0) result.push_back(std::abs(ratio(row) - 1));
   return result;
 }
@@ -102,7 +98,7 @@ TEST(EnergyAccuracy, PrintsEachDevice) {
     std::vector<double> own, at_speed;
   };
   std::map<std::string, Group> groups;
-  for (const Row& row : rows()) {
+  for (const EnergyRow& row : rows()) {
     Group& group = groups[row.role + ", " + row.boundary + ", " + row.device];
     group.own.push_back(power_ratio(row) - 1);
     if (row.predicted_at_speed > 0) group.at_speed.push_back(power_ratio_at_speed(row) - 1);

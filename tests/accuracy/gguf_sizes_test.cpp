@@ -27,7 +27,7 @@ constexpr double same_metadata = 4096;           // file names and settings diff
 constexpr double least_metadata_per_token = 10;  // a token's text, type and score, and the merges
 constexpr double most_metadata_per_token = 110;
 
-struct Row {
+struct SizeRow {
   std::string model, quant, size_bytes, size, unit, scope, metadata_group, model_id, scheme, note, source;
 
   [[nodiscard]] std::string name() const {
@@ -84,8 +84,8 @@ std::vector<std::string> csv_fields(const std::string& line) {
   return fields;
 }
 
-std::vector<Row> read_rows() {
-  std::vector<Row> rows;
+std::vector<SizeRow> read_rows() {
+  std::vector<SizeRow> rows;
   const std::string text = read_text_file(root / "tests/accuracy/gguf_sizes.csv");
   constexpr std::size_t columns = 11;
   bool header = true;
@@ -107,7 +107,7 @@ struct Predicted {
 
 class GgufSizes : public testing::Test {
  protected:
-  std::optional<Predicted> predict(const Row& row) {
+  std::optional<Predicted> predict(const SizeRow& row) {
     const QuantName name = parse_quant_name(row.scheme);
     const auto model =
         row.model_id.ends_with(".yaml") ? models_.read(root / row.model_id) : models_.try_find(row.model_id);
@@ -130,7 +130,7 @@ class GgufSizes : public testing::Test {
   Catalogue quants_{root / "data/quants", "quant"};
 };
 
-double metadata_of(const Row& row, const Predicted& p) { return *parse_number(row.size_bytes) - p.padded; }
+double metadata_of(const SizeRow& row, const Predicted& p) { return *parse_number(row.size_bytes) - p.padded; }
 
 bool plausible_metadata(double metadata, const Predicted& p) {
   return metadata >= least_metadata_per_token * p.vocabulary && metadata <= most_metadata_per_token * p.vocabulary;
@@ -144,7 +144,7 @@ double rounding(const std::string& figure) {
 }
 
 // A rounded figure of the tensors, of the file, or of either where the source does not say. Sources truncate or round.
-bool rounds_to(const Row& row, const Predicted& p) {
+bool rounds_to(const SizeRow& row, const Predicted& p) {
   const double unit = row.unit == "GB" ? 1e9 : 1073741824.0;
   const double figure = *parse_number(row.size);
   const double slack = rounding(row.size) * 1.0001;
@@ -155,14 +155,14 @@ bool rounds_to(const Row& row, const Predicted& p) {
 }
 
 // llama.cpp's table states bits per weight to four decimals: finer than its sizes.
-bool bits_agree(const Row& row, const Predicted& p) {
+bool bits_agree(const SizeRow& row, const Predicted& p) {
   constexpr std::string_view label = "bpw ";
   if (!row.note.starts_with(label)) return true;
   const std::string figure = row.note.substr(label.size());
   return std::abs(p.bits_per_weight - parse_number(figure).value()) <= rounding(figure) * 1.0001;
 }
 
-bool reproduces(const Row& row, const Predicted& p, const std::map<std::string, double>& group_metadata) {
+bool reproduces(const SizeRow& row, const Predicted& p, const std::map<std::string, double>& group_metadata) {
   if (row.size_bytes.empty()) return rounds_to(row, p) && bits_agree(row, p);
   if (row.scope == "tensors") return p.tensors == *parse_number(row.size_bytes);
   const double metadata = metadata_of(row, p);
@@ -170,7 +170,7 @@ bool reproduces(const Row& row, const Predicted& p, const std::map<std::string, 
 }
 
 // The median of what the files of a group hold beside their tensors.
-std::map<std::string, double> metadata_by_group(const std::vector<Row>& rows,
+std::map<std::string, double> metadata_by_group(const std::vector<SizeRow>& rows,
                                                 const std::vector<std::optional<Predicted>>& predicted) {
   std::map<std::string, std::vector<double>> all;
   for (std::size_t i = 0; i < rows.size(); ++i)
@@ -184,7 +184,7 @@ std::map<std::string, double> metadata_by_group(const std::vector<Row>& rows,
   return medians;
 }
 
-const char* exception_for(const Row& row) {
+const char* exception_for(const SizeRow& row) {
   for (const auto& exception : exceptions)
     if (row.name() == exception.row) return exception.reason;
   return nullptr;
@@ -195,12 +195,12 @@ TEST_F(GgufSizes, EveryPublishedSizeIsReproducedOrExplained) {
   ASSERT_GT(rows.size(), 200U);
   std::vector<std::optional<Predicted>> predicted;
   predicted.reserve(rows.size());
-  for (const Row& row : rows) predicted.push_back(predict(row));
+  for (const SizeRow& row : rows) predicted.push_back(predict(row));
   const auto metadata = metadata_by_group(rows, predicted);
 
   int exact_tensors = 0, exact_files = 0, rounded_rows = 0, explained = 0;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    const Row& row = rows[i];
+    const SizeRow& row = rows[i];
     const bool good = predicted[i] && reproduces(row, *predicted[i], metadata);
     const char* reason = exception_for(row);
     if (reason != nullptr) {
@@ -229,7 +229,7 @@ TEST_F(GgufSizes, EveryPublishedSizeIsReproducedOrExplained) {
 TEST_F(GgufSizes, EveryExceptionNamesARow) {
   const auto rows = read_rows();
   for (const auto& exception : exceptions)
-    EXPECT_TRUE(std::any_of(rows.begin(), rows.end(), [&](const Row& row) { return row.name() == exception.row; }))
+    EXPECT_TRUE(std::any_of(rows.begin(), rows.end(), [&](const SizeRow& row) { return row.name() == exception.row; }))
         << exception.row;
 }
 

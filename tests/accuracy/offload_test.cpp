@@ -12,14 +12,10 @@
 
 #include "calibration/validation.h"
 #include "model/database.h"
+#include "tests/unit/shipped_data.h"
 
 namespace silicast {
 namespace {
-
-const Database& database() {
-  static const Database instance(SILICAST_SOURCE_ROOT "/data");
-  return instance;
-}
 
 struct Point {
   double at = 0;  // layers on the GPU, or GiB

@@ -8,6 +8,7 @@
 
 #include "model/database.h"
 #include "model/prediction.h"
+#include "tests/unit/shipped_data.h"
 
 namespace silicast {
 namespace {
@@ -16,11 +17,6 @@ namespace {
 Query uncalibrated(Query query) {
   query.calibrated = false;
   return query;
-}
-
-const Database& database() {
-  static const Database instance(SILICAST_SOURCE_ROOT "/data");
-  return instance;
 }
 
 // ---- What fits (arXiv:2605.00519, table 5: prompt 496, 256 tokens generated)

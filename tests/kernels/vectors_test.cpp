@@ -16,7 +16,7 @@ namespace {
 
 using namespace test;
 
-constexpr double unit = 0x1p-24;
+constexpr double unit_roundoff = 0x1p-24;
 const std::vector<std::int64_t> lengths{1, 7, 16, 33, 1000, 2048};
 
 class Vectors : public testing::TestWithParam<Isa> {
@@ -36,7 +36,8 @@ TEST_P(Vectors, RmsNorm) {
       const double factor = 1 / std::sqrt(squares / static_cast<double>(n) + 1e-5);
       for (std::size_t i = 0; i < x.size(); ++i) {
         const double expected = x[i] * factor * weight[i];
-        ASSERT_NEAR(out[i], expected, unit * (8 + static_cast<double>(n) / 4) * std::abs(expected) + 0x1p-140) << n;
+        ASSERT_NEAR(out[i], expected, unit_roundoff * (8 + static_cast<double>(n) / 4) * std::abs(expected) + 0x1p-140)
+            << n;
       }
     }
 }
@@ -56,7 +57,7 @@ TEST_P(Vectors, Softmax) {
         const double expected = std::exp(-distance) / total;
         // The argument is rounded, too: in proportion to its size. Below e^-87 the kernel stays at e^-87.
         const double relative =
-            unit * (16 + static_cast<double>(n) / 4 + 2 * std::abs(distance) + 2 * std::abs(largest));
+            unit_roundoff * (16 + static_cast<double>(n) / 4 + 2 * std::abs(distance) + 2 * std::abs(largest));
         ASSERT_NEAR(x[i], expected, relative * expected + 0x1p-124) << n << " " << name_of(kind);
       }
     }
@@ -77,10 +78,10 @@ TEST_P(Vectors, GatedUnits) {
       // The exponential's argument is off by half a unit of its size; 1 / (1 + e^-x) then by as much, relatively.
       const double x = gate[i];
       const double cubic = 1.6 * std::abs(x + 0.044715 * x * x * x);
-      ASSERT_NEAR(s[i], silu(x) * up[i], unit * (16 + 4 * std::abs(x)) * std::abs(silu(x) * up[i]) + 1e-34);
-      ASSERT_NEAR(
-          g[i], gelu(x) * up[i],
-          unit * (16 + 8 * cubic) * (std::abs(gelu(x)) + std::abs(x) * 1e-7) * std::abs(up[i]) + unit * std::abs(up[i]))
+      ASSERT_NEAR(s[i], silu(x) * up[i], unit_roundoff * (16 + 4 * std::abs(x)) * std::abs(silu(x) * up[i]) + 1e-34);
+      ASSERT_NEAR(g[i], gelu(x) * up[i],
+                  unit_roundoff * (16 + 8 * cubic) * (std::abs(gelu(x)) + std::abs(x) * 1e-7) * std::abs(up[i]) +
+                      unit_roundoff * std::abs(up[i]))
           << x;
     }
   }
@@ -93,7 +94,7 @@ TEST_P(Vectors, AddScaled) {
     auto out = before;
     add_scaled(kernels(), x.data(), -0.3F, out.data(), n);
     for (std::size_t i = 0; i < x.size(); ++i)
-      ASSERT_NEAR(out[i], before[i] - 0.3 * x[i], unit * 2 * (std::abs(before[i]) + std::abs(x[i])));
+      ASSERT_NEAR(out[i], before[i] - 0.3 * x[i], unit_roundoff * 2 * (std::abs(before[i]) + std::abs(x[i])));
   }
 }
 

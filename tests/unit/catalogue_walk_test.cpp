@@ -7,14 +7,10 @@
 
 #include "model/database.h"
 #include "model/prediction.h"
+#include "tests/unit/shipped_data.h"
 
 namespace silicast {
 namespace {
-
-const Database& database() {
-  static const Database instance(SILICAST_SOURCE_ROOT "/data");
-  return instance;
-}
 
 std::vector<std::string> ids(const Catalogue& catalogue) {
   std::vector<std::string> result;

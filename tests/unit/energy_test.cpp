@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "model/prediction.h"
+#include "tests/unit/shipped_data.h"
 
 namespace silicast {
 namespace {
@@ -75,11 +76,6 @@ TEST(Energy, TheWallIsBehindHostAndSupply) {
   power.model->boundary = PowerBoundary::soc;
   power.wall_idle = Watts(6);
   EXPECT_NEAR(wall_power(power, Watts(18), 1).value(), 26, 1e-9);
-}
-
-const Database& database() {
-  static const Database instance(SILICAST_SOURCE_ROOT "/data");
-  return instance;
 }
 
 TEST(Energy, JoulesAreWattsTimesSeconds) {

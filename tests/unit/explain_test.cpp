@@ -15,16 +15,12 @@
 #include "report/explain.h"
 #include "report/labels.h"
 #include "tests/unit/expect_error.h"
+#include "tests/unit/shipped_data.h"
 
 namespace silicast {
 namespace {
 
 namespace fs = std::filesystem;
-
-const Database& database() {
-  static const Database instance(SILICAST_SOURCE_ROOT "/data");
-  return instance;
-}
 
 Query query(const char* model, const char* quant, const char* device) {
   return {.model = model, .quant = quant, .device = device, .prompt = 700, .gen = 64};

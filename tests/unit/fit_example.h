@@ -10,13 +10,9 @@
 #include "calibration/fit_rows.h"
 #include "model/database.h"
 #include "model/profile.h"
+#include "tests/unit/shipped_data.h"
 
 namespace silicast {
-
-inline const Database& database() {
-  static const Database instance(SILICAST_SOURCE_ROOT "/data");
-  return instance;
-}
 
 // Nominal rows of an idealized record: some models, types and shapes on some devices.
 inline std::vector<FitRow> nominal_rows(const std::vector<std::string>& devices) {

@@ -122,7 +122,7 @@ constexpr const char* convolutions_experts = R"(, "conv_L_cache": 3, "num_expert
 constexpr const char* gemma3n = R"(, "sliding_window": 32, "num_kv_shared_layers": 2, "hidden_size_per_layer_input": 8,
   "altup_num_inputs": 4, "laurel_rank": 4)";
 
-constexpr const char* compressed = R"(, "q_lora_rank": 8, "o_groups": 2, "o_lora_rank": 8, "sliding_window": 16,
+constexpr const char* compressed_keys = R"(, "q_lora_rank": 8, "o_groups": 2, "o_lora_rank": 8, "sliding_window": 16,
   "n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32, "n_shared_experts": 1, "hc_mult": 2,
   "num_hash_layers": 3, "index_n_heads": 2, "index_head_dim": 8, "index_topk": 4,
   "compress_ratios": [0, 0, 4, 128, 4, 128])";
@@ -152,7 +152,7 @@ constexpr Family families[] = {
       "use_double_wide_mlp": true)"},
     {"gemma3n", R"(, "sliding_window": 32, "num_kv_shared_layers": 2, "hidden_size_per_layer_input": 8,
       "altup_num_inputs": 4, "laurel_rank": 4)"},
-    {"deepseek_v4", compressed},
+    {"deepseek_v4", compressed_keys},
     {"nemotron_h", hybrid},
     {"nemotron_h", hybrid_experts},
     {"lfm2", convolutions},
@@ -206,13 +206,13 @@ TEST(Gguf, FourDimensionsFoldIntoThree) {
   EXPECT_EQ(workload_of(writer.parsed(), "model.gguf", few_types()).tensors.back().elements(), 120);
 }
 
-struct Broken {
+struct BrokenGguf {
   const char* name;
   std::function<Writer()> make;
   const char* expected;
 };
-void PrintTo(const Broken& b, std::ostream* stream) { *stream << b.name; }
-class BrokenBytes : public testing::TestWithParam<Broken> {};
+void PrintTo(const BrokenGguf& b, std::ostream* stream) { *stream << b.name; }
+class BrokenBytes : public testing::TestWithParam<BrokenGguf> {};
 
 TEST_P(BrokenBytes, AreRefusedWithThePlace) { expect_message(parse_message(GetParam().make()), GetParam().expected); }
 
@@ -222,7 +222,7 @@ Writer with(const std::function<void(Writer&)>& change) {
   return writer;
 }
 
-const Broken broken_bytes[] = {
+const BrokenGguf broken_bytes[] = {
     {"Magic", [] { return with([](Writer& w) { w.magic = "GGML"; }); },
      "byte 0: begins with 'GGML'; a GGUF begins with"},
     {"VersionOne", [] { return with([](Writer& w) { w.version = 1; }); }, "byte 4: GGUF version 1; versions 2 and 3"},
@@ -366,9 +366,10 @@ TEST(GgufArchitecture, KindsOfLayersMustAgree) {
   expect_message(changed("gemma3n", gemma3n, "altup.num_inputs", 3), "is 3, but altup_proj.weight is for 4");
   expect_message(changed("gemma3n", gemma3n, "embedding_length_per_layer_input", 0), "is missing or 0, but there is a");
   expect_message(changed("gemma3n", gemma3n, "embedding_length_per_layer_input", 4), "follows from the metadata");
-  expect_message(changed("deepseek_v4", compressed, "attention.compress_ratios", 0), "is 0 for layer 2, which has a");
-  expect_message(changed("deepseek_v4", compressed, "attention.indexer.head_count", 0), "is 0; a count from 1");
-  expect_message(changed("deepseek_v4", compressed, "attention.output_lora_rank", 9), "follows from the metadata");
+  expect_message(changed("deepseek_v4", compressed_keys, "attention.compress_ratios", 0),
+                 "is 0 for layer 2, which has a");
+  expect_message(changed("deepseek_v4", compressed_keys, "attention.indexer.head_count", 0), "is 0; a count from 1");
+  expect_message(changed("deepseek_v4", compressed_keys, "attention.output_lora_rank", 9), "follows from the metadata");
   expect_message(changed("lfm2", convolutions, "shortconv.l_cache", 1), "is 1; a count from 2");
   expect_message(changed("lfm2", convolutions, "shortconv.l_cache", 4), "follows from the metadata");
   expect_message(changed("nemotron_h", hybrid, "ssm.group_count", 3), "is 3; a divisor of ssm.time_step_rank, 4");

@@ -7,14 +7,10 @@
 #include <fstream>
 
 #include "model/prediction.h"
+#include "tests/unit/shipped_data.h"
 
 namespace silicast {
 namespace {
-
-const Database& database() {
-  static const Database instance(SILICAST_SOURCE_ROOT "/data");
-  return instance;
-}
 
 TEST(Here, ProcessorsAreFoundByTheNamesThatSystemsGiveThem) {
   EXPECT_EQ(device_named(database(), "AMD Ryzen 9 9950X 16-Core Processor"), "ryzen-9-9950x");

@@ -225,11 +225,11 @@ TEST(HfConfig, KvHeadsMayDifferByLayer) {
   EXPECT_EQ(attention(a, 4).kv_heads, 1);
 }
 
-const std::string compressed = R"(, "head_dim": 16, "q_lora_rank": 8, "o_groups": 2, "o_lora_rank": 8,
+const std::string compressed_config = R"(, "head_dim": 16, "q_lora_rank": 8, "o_groups": 2, "o_lora_rank": 8,
   "sliding_window": 16, "n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 8)";
 
 TEST(HfConfig, DeepSeekV4SaysHowEachLayersCacheIsPooled) {
-  const Architecture a = read(llama(compressed + R"(, "hc_mult": 4, "num_hash_layers": 3, "n_shared_experts": 1,
+  const Architecture a = read(llama(compressed_config + R"(, "hc_mult": 4, "num_hash_layers": 3, "n_shared_experts": 1,
     "index_n_heads": 2, "index_head_dim": 8, "index_topk": 4, "compress_ratios": [0, 0, 4, 128, 4, 128, 0])",
                                     "deepseek_v4"));
   EXPECT_EQ(a.hyper_connections, 4);
@@ -282,14 +282,14 @@ std::string message_of(const std::string& json) {
 const std::string mamba = R"(, "mamba_num_heads": 4, "mamba_head_dim": 8, "n_groups": 2, "ssm_state_size": 8,
   "conv_kernel": 4)";
 
-struct Broken {
+struct BrokenFile {
   const char* name;
   std::string json;
   const char* expected;
 };
-void PrintTo(const Broken& b, std::ostream* stream) { *stream << b.name; }
+void PrintTo(const BrokenFile& b, std::ostream* stream) { *stream << b.name; }
 
-class BrokenConfig : public testing::TestWithParam<Broken> {};
+class BrokenConfig : public testing::TestWithParam<BrokenFile> {};
 
 TEST_P(BrokenConfig, NamesTheFileTheFieldAndWhatIsExpected) {
   const std::string message = message_of(GetParam().json);
@@ -298,7 +298,7 @@ TEST_P(BrokenConfig, NamesTheFileTheFieldAndWhatIsExpected) {
   EXPECT_EQ(message.find('\n'), std::string::npos) << message;
 }
 
-const Broken broken[] = {
+const BrokenFile broken[] = {
     {"Missing", R"({"model_type": "llama", "hidden_size": 64})", "vocab_size: required, but missing"},
     {"Nested", R"({"model_type": "gemma3", "text_config": {"model_type": "gemma3_text"}})",
      "text_config.hidden_size: required"},
@@ -360,9 +360,9 @@ const Broken broken[] = {
     {"NoHeadsPerLayer", llama("", "deci"), "num_key_value_heads_per_layer: required, but missing"},
     {"FewHeadsPerLayer", llama(R"(, "num_key_value_heads_per_layer": [4, 2])", "deci"),
      "num_key_value_heads_per_layer: has 2 entries"},
-    {"FewRatios", llama(compressed + R"(, "compress_ratios": [0, 4])", "deepseek_v4"),
+    {"FewRatios", llama(compressed_config + R"(, "compress_ratios": [0, 4])", "deepseek_v4"),
      "compress_ratios: has 2 entries"},
-    {"NoIndexer", llama(compressed + R"(, "compress_ratios": [0, 0, 4, 128, 4, 128])", "deepseek_v4"),
+    {"NoIndexer", llama(compressed_config + R"(, "compress_ratios": [0, 0, 4, 128, 4, 128])", "deepseek_v4"),
      "index_n_heads: required, but missing"},
     {"NoType", R"({"architectures": ["LlamaForCausalLM"]})", "model_type: required, but missing"},
 };

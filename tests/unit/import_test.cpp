@@ -14,16 +14,12 @@
 #include "calibration/intake.h"
 #include "calibration/plausibility.h"
 #include "tests/unit/expect_error.h"
+#include "tests/unit/shipped_data.h"
 
 namespace silicast {
 namespace {
 
 namespace fs = std::filesystem;
-
-const Database& database() {
-  static const Database result(SILICAST_SOURCE_ROOT "/data");
-  return result;
-}
 
 std::string sample(const std::string& name) {
   std::ifstream file(SILICAST_SOURCE_ROOT "/tests/data/import/" + name, std::ios::binary);

@@ -6,14 +6,10 @@
 
 #include "model/database.h"
 #include "model/prediction.h"
+#include "tests/unit/shipped_data.h"
 
 namespace silicast {
 namespace {
-
-const Database& database() {
-  static const Database instance(SILICAST_SOURCE_ROOT "/data");
-  return instance;
-}
 
 Compiled compiled(const char* model, const char* quant, const char* stack) {
   Query q{.model = model, .quant = quant, .device = "ryzen-ai-max-395", .stack = stack, .prompt = 512, .gen = 1};

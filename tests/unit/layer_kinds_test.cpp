@@ -7,15 +7,11 @@
 
 #include "model/database.h"
 #include "model/memory.h"
+#include "tests/unit/shipped_data.h"
 #include "workloads/layer_state.h"
 
 namespace silicast {
 namespace {
-
-const Database& database() {
-  static const Database instance(SILICAST_SOURCE_ROOT "/data");
-  return instance;
-}
 
 Workload workload(const std::string& model, const std::string& quant) {
   return make_workload(*database().architecture(model), *database().quant(quant), {}, database().types());

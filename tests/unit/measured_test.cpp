@@ -5,14 +5,10 @@
 #include <gtest/gtest.h>
 
 #include "calibration/query_of.h"
+#include "tests/unit/shipped_data.h"
 
 namespace silicast {
 namespace {
-
-const Database& database() {
-  static const Database instance(SILICAST_SOURCE_ROOT "/data");
-  return instance;
-}
 
 // Of prompts, and generated, in all steps.
 struct Tokens {

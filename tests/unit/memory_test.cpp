@@ -7,14 +7,10 @@
 
 #include "base/text.h"
 #include "model/database.h"
+#include "tests/unit/shipped_data.h"
 
 namespace silicast {
 namespace {
-
-const Database& database() {
-  static const Database instance(SILICAST_SOURCE_ROOT "/data");
-  return instance;
-}
 
 // "within 2 % or 16 MiB"
 void expect_close(Bytes predicted, double logged_mib, const std::string& what) {

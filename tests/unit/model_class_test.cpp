@@ -7,14 +7,10 @@
 
 #include "base/error.h"
 #include "planning/recommend.h"
+#include "tests/unit/shipped_data.h"
 
 namespace silicast {
 namespace {
-
-const Database& database() {
-  static const Database instance(SILICAST_SOURCE_ROOT "/data");
-  return instance;
-}
 
 bool holds(const char* text, const char* model) {
   const auto names = models_of_class(text, database());

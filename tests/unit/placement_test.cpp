@@ -7,14 +7,10 @@
 #include "model/database.h"
 #include "model/machine.h"
 #include "model/prediction.h"
+#include "tests/unit/shipped_data.h"
 
 namespace silicast {
 namespace {
-
-const Database& database() {
-  static const Database instance(SILICAST_SOURCE_ROOT "/data");
-  return instance;
-}
 
 Query offloaded(const char* model, const char* device, Offload::Layers layers, std::int64_t gpu_layers = 0) {
   Query q{.model = model, .quant = "Q4_K_M", .device = device};

@@ -11,14 +11,10 @@
 #include "planning/fleet_search.h"
 #include "report/plan_report.h"
 #include "tests/unit/expect_error.h"
+#include "tests/unit/shipped_data.h"
 
 namespace silicast::serving {
 namespace {
-
-const Database& database() {
-  static const Database instance(std::string(SILICAST_SOURCE_ROOT) + "/data");
-  return instance;
-}
 
 // One class of `rate` requests a second on machines of given capacities and monthly costs.
 struct Case {

@@ -8,14 +8,10 @@
 #include <random>
 
 #include "base/error.h"
+#include "tests/unit/shipped_data.h"
 
 namespace silicast {
 namespace {
-
-const Database& database() {
-  static const Database instance(SILICAST_SOURCE_ROOT "/data");
-  return instance;
-}
 
 Shape random_shape(std::mt19937& random, std::int64_t longest) {
   std::uniform_int_distribution<std::int64_t> tokens(0, longest / 4);

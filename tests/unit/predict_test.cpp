@@ -6,14 +6,10 @@
 
 #include "model/database.h"
 #include "model/prediction.h"
+#include "tests/unit/shipped_data.h"
 
 namespace silicast {
 namespace {
-
-const Database& database() {
-  static const Database instance(SILICAST_SOURCE_ROOT "/data");
-  return instance;
-}
 
 Query base_query() {
   return {.model = "llama-3.1-8b", .quant = "Q4_K_M", .device = "rtx-4090", .prompt = 512, .gen = 128};

@@ -10,14 +10,10 @@
 
 #include "base/error.h"
 #include "report/recommend_report.h"
+#include "tests/unit/shipped_data.h"
 
 namespace silicast {
 namespace {
-
-const Database& database() {
-  static const Database instance(SILICAST_SOURCE_ROOT "/data");
-  return instance;
-}
 
 Needs some_needs() {
   Needs needs;

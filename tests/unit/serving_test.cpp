@@ -10,14 +10,10 @@
 #include "planning/server_slots.h"
 #include "report/serving_report.h"
 #include "tests/unit/expect_error.h"
+#include "tests/unit/shipped_data.h"
 
 namespace silicast::serving {
 namespace {
-
-const Database& database() {
-  static const Database instance(std::string(SILICAST_SOURCE_ROOT) + "/data");
-  return instance;
-}
 
 class PerStep : public StepSource {
  public:

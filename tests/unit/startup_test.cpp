@@ -5,6 +5,7 @@
 
 #include "model/prediction.h"
 #include "model/quality.h"
+#include "tests/unit/shipped_data.h"
 
 namespace silicast {
 namespace {
@@ -27,11 +28,6 @@ TEST(Startup, UnknownStorageIsNotGuessed) {
   EXPECT_FALSE(s.load);
   EXPECT_FALSE(s.copy);
   EXPECT_FALSE(s.build);
-}
-
-const Database& database() {
-  static const Database instance(SILICAST_SOURCE_ROOT "/data");
-  return instance;
 }
 
 TEST(Startup, OfAPrediction) {

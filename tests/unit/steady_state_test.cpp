@@ -6,14 +6,10 @@
 #include <gtest/gtest.h>
 
 #include "model/database.h"
+#include "tests/unit/shipped_data.h"
 
 namespace silicast {
 namespace {
-
-const Database& database() {
-  static const Database instance(SILICAST_SOURCE_ROOT "/data");
-  return instance;
-}
 
 Query query(const char* model = "llama-3.1-8b", const char* quant = "Q4_K_M", const char* device = "rtx-4090",
             const char* stack = "") {

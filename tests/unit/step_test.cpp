@@ -7,14 +7,10 @@
 #include <numeric>
 
 #include "model/database.h"
+#include "tests/unit/shipped_data.h"
 
 namespace silicast {
 namespace {
-
-const Database& database() {
-  static const Database instance(SILICAST_SOURCE_ROOT "/data");
-  return instance;
-}
 
 Workload workload(const char* model, const char* quant) {
   return make_workload(*database().architecture(model), *database().quant(quant), {}, database().types());

@@ -15,16 +15,12 @@
 #include "base/csv.h"
 #include "report/sweep_rows.h"
 #include "tests/unit/query_reader.h"
+#include "tests/unit/shipped_data.h"
 
 namespace silicast {
 namespace {
 
 namespace fs = std::filesystem;
-
-const Database& database() {
-  static const Database instance(SILICAST_SOURCE_ROOT "/data");
-  return instance;
-}
 
 std::string content(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);

@@ -12,6 +12,7 @@
 #include "calibration/requirement.h"
 #include "report/validation_report.h"
 #include "tests/unit/expect_parts.h"
+#include "tests/unit/shipped_data.h"
 
 namespace silicast {
 namespace {
@@ -57,11 +58,6 @@ TEST(Baselines, EfficiencyNeverSeesItsOwnDevice) {
   EXPECT_NEAR(*per_quant[3], 200 * 0.9, 1e-9);
   EXPECT_NEAR(*per_quant[4], 200 * 0.7, 1e-9) << "no other device has F16: over all schemes";
   EXPECT_EQ(efficiency_baseline({row("a", "Q4_0", 0.5)}, false)[0], std::nullopt);
-}
-
-const Database& database() {
-  static const Database result(SILICAST_SOURCE_ROOT "/data");
-  return result;
 }
 
 const std::string header = "id,device,backend,model,quant,prompt_len,gen_len,depth,batch,metric,value,notes\n";

@@ -7,14 +7,10 @@
 #include "model/memory.h"
 #include "model/model_source.h"
 #include "model/step_cost.h"
+#include "tests/unit/shipped_data.h"
 
 namespace silicast {
 namespace {
-
-const Database& database() {
-  static const Database instance(SILICAST_SOURCE_ROOT "/data");
-  return instance;
-}
 
 Workload read_back(const Workload& workload) {
   const Node document = parse_yaml(workload_yaml(workload), "workload.yaml");
