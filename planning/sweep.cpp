@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <set>
 #include <thread>
 
 #include "base/error.h"
@@ -81,63 +80,61 @@ std::uint64_t block_size(std::uint64_t points, std::uint64_t workers) {
   return std::clamp<std::uint64_t>(points / (blocks_each * workers), 1, largest);
 }
 
-// The other ranks, seen from rank 0. A message from one is an answer, by which it asks for more, or its last words.
+// The other ranks, seen from rank 0. A message from one is an answer, or why there is none; with either it asks for
+// more. Each has two ranges at a time, so that none waits while an answer is on its way.
 constexpr char answer_mark = 'A';
 constexpr char error_mark = 'E';
+constexpr int ranges_each = 2;
 
 class Helpers {
  public:
-  explicit Helpers(Ranks& ranks) : ranks_(ranks) {
-    for (int rank = 1; rank < ranks.size(); ++rank) active_.insert(rank);
+  explicit Helpers(Ranks& ranks) : ranks_(ranks), wanted_(static_cast<std::size_t>(ranks.size()), ranges_each) {
+    wanted_.front() = 0;
   }
 
-  // Takes in what has come, and gives work to who has none.
+  // Takes in what has come, and gives work to who wants it.
   void serve(Dealer& dealer) {
     receive(&dealer);
-    while (!idle_.empty()) {
-      const auto range = dealer.take(false);
-      if (!range) return;
-      send(*idle_.begin(), *range);
-    }
+    // One to each before a second one to any.
+    for (int wants = ranges_each; wants > 0; --wants)
+      for (int rank = 1; rank < ranks_.size(); ++rank) {
+        int& wanted = wanted_[static_cast<std::size_t>(rank)];
+        if (wanted < wants) continue;
+        const auto range = dealer.take(false);
+        if (!range) return;
+        ranks_.send(rank, packed(BlockResult{.range = *range}));
+        --wanted;
+      }
   }
 
-  // Until all of them have stopped.
+  // Until all of them have answered, and know that nothing is left.
   void dismiss() {
-    while (!active_.empty()) {
+    const auto at_work = [&] {
+      return std::any_of(wanted_.begin() + 1, wanted_.end(), [](int wanted) { return wanted < ranges_each; });
+    };
+    while (at_work()) {
       receive(nullptr);
-      while (!idle_.empty()) {
-        active_.erase(*idle_.begin());
-        send(*idle_.begin(), {});
-      }
       std::this_thread::sleep_for(std::chrono::microseconds(100));
     }
+    for (int rank = 1; rank < ranks_.size(); ++rank) ranks_.send(rank, packed(BlockResult{}));
   }
 
  private:
   void receive(Dealer* dealer) {
     while (const auto message = ranks_.poll()) {
+      ++wanted_[static_cast<std::size_t>(message->rank)];
+      if (dealer == nullptr) continue;
       const std::string_view bytes = std::string_view(message->bytes).substr(1);
-      if (message->bytes.front() == error_mark) {
-        active_.erase(message->rank);
-        if (dealer != nullptr)
-          dealer->fail(std::make_exception_ptr(
-              Error(ExitCode::internal, "rank " + std::to_string(message->rank) + ": " + std::string(bytes))));
-        continue;
-      }
-      idle_.insert(message->rank);
-      BlockResult result = unpacked(bytes);
-      if (dealer != nullptr && result.range.size() > 0) dealer->give(std::move(result));
+      if (message->bytes.front() == error_mark)
+        dealer->fail(std::make_exception_ptr(
+            Error(ExitCode::internal, "rank " + std::to_string(message->rank) + ": " + std::string(bytes))));
+      else
+        dealer->give(unpacked(bytes));
     }
   }
 
-  void send(int rank, const PointRange& range) {
-    ranks_.send(rank, packed(BlockResult{.range = range}));
-    idle_.erase(rank);
-  }
-
   Ranks& ranks_;
-  std::set<int> active_;
-  std::set<int> idle_;
+  std::vector<int> wanted_;  // by rank: ranges that it has room for
 };
 
 // What one rank does with a range, by several threads in equal parts.
@@ -181,17 +178,14 @@ class RangeRunner {
 
 void help(const SweepTask& task, int threads, Ranks& ranks) {
   RangeRunner runner(task, threads);
-  BlockResult result;
-  while (true) {
-    ranks.send(0, answer_mark + packed(result));
-    const PointRange range = unpacked(ranks.wait()).range;
-    if (range.size() == 0) return;
+  for (PointRange range = unpacked(ranks.wait()).range; range.size() > 0; range = unpacked(ranks.wait()).range) {
+    std::string answer;
     try {
-      result = runner.run(range);
+      answer = answer_mark + packed(runner.run(range));
     } catch (const std::exception& error) {
-      ranks.send(0, error_mark + std::string(error.what()));
-      return;
+      answer = error_mark + std::string(error.what());
     }
+    ranks.send(0, answer);
   }
 }
 
