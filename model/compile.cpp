@@ -155,14 +155,13 @@ double weight_scale(const Query& query, const Workload& workload) {
   return scale < 1 / most || scale > most ? 1 : scale;
 }
 
-Compiled bind(Query query, QuantizedModel model, std::shared_ptr<const Device> device, int devices,
-              std::shared_ptr<const Stack> stack, const Database& database) {
+Compiled bind(Query query, const QuantizedModel& model, const StepGraph& graph, std::shared_ptr<const Device> device,
+              int devices, std::shared_ptr<const Stack> stack, const Database& database) {
   Executor executor = make_executor(query, *device, *stack, *database.types());
   const Scope scope{device->id, executor.processor.architecture, stack->id};
   const auto profile = query.calibrated ? database.profile(stack->family, device->id) : nullptr;
   executor.weight_scale = weight_scale(query, *model.workload);
   if (profile) executor.corrections = database.corrections(stack->family, scope);
-  const StepGraph graph = step_graph(*model.workload);
   Machine machine = make_machine(query, device, devices, *stack, executor, database);
   Compiled c{.query = std::move(query),
              .device = std::move(device),
@@ -210,33 +209,52 @@ void check_request(const Query& q, const Architecture& a) {
                      a.name + ", " + std::to_string(a.context) + " tokens");
 }
 
+namespace {
+
+// The device's name, and how many of it.
+std::pair<std::string, int> device_and_count(const Query& query, const Database& database) {
+  return query.devices ? std::pair(query.device, *query.devices) : split_device_count(query.device, database);
+}
+
+}  // namespace
+
 Compiled compile(const Query& asked, const Database& database) {
   Query query = asked;
   if (query.model.empty()) throw UsageError("--model is missing");
   if (query.device.empty()) throw UsageError("--device is missing");
   spread_depths(query);
-  const auto [device_name, devices] = split_device_count(query.device, database);
-  auto device = database.device(device_name, query.overrides);
+  const auto device = database.device(device_and_count(query, database).first, query.overrides);
   ModelSource source = read_model_source(query.model, database);
   check_request(query, source.shapes());
+  if (query.quant.empty() && !source.workload) {
+    const std::string stack = query.stack.empty() ? device->default_stack : resolve_stack_name(query.stack, *device);
+    query.quant = usual_quant(database.stack(stack)->formats.front());
+  }
+  const PreparedModel prepared = prepare_model(std::move(source), query.quant, database);
+  return compile(query, database, prepared);
+}
 
-  std::shared_ptr<const Stack> stack;
-  if (!query.stack.empty()) stack = database.stack(resolve_stack_name(query.stack, *device));
-  if (query.quant.empty() && !source.workload)
-    query.quant = usual_quant(stack ? stack->formats.front() : database.stack(device->default_stack)->formats.front());
-  QuantizedModel model = quantized(source, query.quant, database);
-  if (query.quant.empty()) query.quant = model.workload->quantization;
-  const QuantFormat format = model.workload->format;
-  if (!stack) stack = database.stack(stack_for(format, *device));
-  const bool plain = model.scheme && is_plain(*model.scheme, *database.types());
-  if (!reads(*stack, format) && !plain)
+Compiled compile(const Query& asked, const Database& database, const PreparedModel& prepared) {
+  Query query = asked;
+  spread_depths(query);
+  const auto [device_name, devices] = device_and_count(query, database);
+  auto device = database.device(device_name, query.overrides);
+  const Workload& workload = *prepared.quantized.workload;
+  check_request(query, workload.architecture);
+  if (query.quant.empty()) query.quant = workload.quantization;
+  std::shared_ptr<const Stack> stack = database.stack(query.stack.empty() ? stack_for(workload.format, *device)
+                                                                          : resolve_stack_name(query.stack, *device));
+  const auto& scheme = prepared.quantized.scheme;
+  const bool plain = scheme && is_plain(*scheme, *database.types());
+  if (!reads(*stack, workload.format) && !plain)
     throw RefusedError("the stack '" + stack->id + "' does not read the format of " + query.quant + "; try --stack " +
-                       stack_for(format, *device));
+                       stack_for(workload.format, *device));
   query.stack = stack->id;
   check_stack(*stack, *device);
-  check_types(*stack, *model.workload);
-  Compiled compiled = bind(std::move(query), std::move(model), std::move(device), devices, std::move(stack), database);
-  compiled.files = std::move(source.files);
+  check_types(*stack, workload);
+  Compiled compiled = bind(std::move(query), prepared.quantized, prepared.graph, std::move(device), devices,
+                           std::move(stack), database);
+  compiled.files = prepared.source.files;
   return compiled;
 }
 

@@ -86,4 +86,10 @@ QuantizedModel quantized(const ModelSource& source, const std::string& quant, co
   return {std::move(workload), std::move(scheme)};
 }
 
+PreparedModel prepare_model(ModelSource source, const std::string& quant, const Database& database) {
+  QuantizedModel made = quantized(source, quant, database);
+  StepGraph graph = step_graph(*made.workload);
+  return {std::move(source), std::move(made), std::move(graph)};
+}
+
 }  // namespace silicast

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "model/database.h"
+#include "workloads/step.h"
 
 namespace silicast {
 
@@ -29,5 +30,14 @@ struct QuantizedModel {
 
 // By the scheme named as `parse_quant_name` reads it. Throws UsageError where the file brings its own types.
 QuantizedModel quantized(const ModelSource& source, const std::string& quant, const Database& database);
+
+// A model in a quantization, all that compile() needs of it whatever the device.
+struct PreparedModel {
+  ModelSource source;
+  QuantizedModel quantized;
+  StepGraph graph;
+};
+// Without a quantization that of the file, which must bring one.
+PreparedModel prepare_model(ModelSource source, const std::string& quant, const Database& database);
 
 }  // namespace silicast

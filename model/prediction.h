@@ -18,6 +18,8 @@
 
 namespace silicast {
 
+struct PreparedModel;  // model/model_source.h
+
 enum class FlashAttention { automatic, on, off };
 
 // Where layers are wanted; counted as llama.cpp's --gpu-layers counts them (the output is one more layer).
@@ -38,6 +40,7 @@ struct Query {
   std::string model;            // catalogue name, model or workload YAML, config.json, GGUF
   std::string quant;            // empty: the file's own, or the stack's usual one
   std::string device;           // NAME, or NAMExN for several
+  std::optional<int> devices;   // of that NAME, without xN; absent: as `device` says
   std::string stack;            // empty: the device's usual one that reads the quantization's format
   std::optional<Bytes> memory;  // one of the device's options; absent: the largest
   // The file's own size, of a mix that is known only roughly: what a step reads of it goes by this. Absent: the mix's.
@@ -178,6 +181,8 @@ struct Compiled {
 
 // Throw InputError (unknown names, bad files), UsageError (impossible requests), RefusedError (outside the model).
 Compiled compile(const Query& query, const Database& database);
+// Of the query's model and quantization, prepared before.
+Compiled compile(const Query& query, const Database& database, const PreparedModel& prepared);
 Prediction predict(const Compiled& compiled, const Database& database);
 Prediction predict(const Query& query, const Database& database);
 

@@ -77,11 +77,22 @@ std::size_t PhaseCache::slot(const Key& key) const {
   return static_cast<std::size_t>(mixed >> upper_half) % prefill_.size();
 }
 
+const PreparedModel& PhaseCache::model(const std::string& name, const std::string& quant, const Database& database) {
+  constexpr std::size_t most = 64;  // some megabytes
+  std::pair key(name, quant);
+  auto at = models_.find(key);
+  if (at != models_.end()) return at->second;
+  PreparedModel made = prepare_model(read_model_source(name, database), quant, database);
+  if (models_.size() >= most) models_.clear();
+  return models_.emplace(std::move(key), std::move(made)).first->second;
+}
+
 // A query compiled, with all that does not depend on the shape.
 class PointEvaluator::Bound {
  public:
   Bound(const Query& query, const Database& database, PhaseCache& cache)
-      : compiled_(compile(query, database)),
+      : compiled_(query.quant.empty() ? compile(query, database)
+                                      : compile(query, database, cache.model(query.model, query.quant, database))),
         query_(compiled_.query),
         memo_(compiled_.evaluator),
         footprint_(compiled_),

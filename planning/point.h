@@ -4,12 +4,14 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "model/database.h"
+#include "model/model_source.h"
 #include "model/prediction.h"
 #include "model/running.h"
 #include "planning/figures.h"
@@ -39,8 +41,9 @@ struct Point {
 // The same of a prediction.
 Point point_of(const Prediction& prediction);
 
-// Answers of phases that several shapes share: the prefill of shapes that differ in `gen` alone, the decoding of those
-// of equal depth and prompt together. For one thread, over all of its evaluators.
+// What evaluators share: models prepared, and the answers of phases that several shapes share: the prefill of shapes
+// that differ in `gen` alone, the decoding of those of equal depth and prompt together. For one thread, over all of its
+// evaluators.
 class PhaseCache {
  public:
   struct Key {
@@ -58,6 +61,8 @@ class PhaseCache {
   Entry& prefill(const Key& key) { return prefill_[slot(key)]; }
   Entry& decode(const Key& key) { return decode_[slot(key)]; }
   std::uint64_t next_evaluator() { return ++evaluators_; }
+  // Valid until the next call.
+  const PreparedModel& model(const std::string& name, const std::string& quant, const Database& database);
 
  private:
   [[nodiscard]] std::size_t slot(const Key& key) const;
@@ -65,6 +70,7 @@ class PhaseCache {
   std::vector<Entry> prefill_;
   std::vector<Entry> decode_;
   std::uint64_t evaluators_ = 0;
+  std::map<std::pair<std::string, std::string>, PreparedModel> models_;  // by name and quantization
 };
 
 class PointEvaluator {

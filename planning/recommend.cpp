@@ -30,18 +30,52 @@ Shape shape_of(const Needs& needs, std::int64_t context, std::int64_t users) {
 }
 
 void require(std::vector<Miss>& missed, Need need, bool met, double value, double limit) {
-  if (!met) missed.push_back({need, value, limit, {}});
+  if (!met) missed.push_back({.need = need, .value = value, .limit = limit});
 }
 
-// What can be said of a combination before anything is compiled: its price and its quality.
-std::vector<Miss> missed_before(const Needs& needs, const std::optional<double>& price,
-                                const std::optional<Quality>& quality) {
+// One combination.
+struct Candidate {
+  const CandidateModel* model;
+  const CandidateMachine* machine;
+  const CandidateQuant* quant;
+
+  [[nodiscard]] bool offloads() const { return machine->offloads && quant->offloads; }
+};
+
+// What can be said of a combination before anything is compiled: its price, its quality, that it cannot hold the
+// weights, or not read them as fast.
+std::vector<Miss> missed_before(const Needs& needs, const Candidate& candidate) {
+  const auto& [model, machine, quant] = candidate;
   std::vector<Miss> missed;
-  const double ratio = quality ? quality->perplexity_ratio : unknown;
+  const double ratio = quant->quality ? quant->quality->perplexity_ratio : unknown;
   if (needs.budget)
-    require(missed, Need::budget, price && *price <= *needs.budget, price.value_or(unknown), *needs.budget);
+    require(missed, Need::budget, machine->price && *machine->price <= *needs.budget, machine->price.value_or(unknown),
+            *needs.budget);
   if (needs.max_perplexity_ratio)
     require(missed, Need::quality, ratio <= *needs.max_perplexity_ratio, ratio, *needs.max_perplexity_ratio);
+  const Bytes memory = static_cast<double>(machine->devices) * machine->memory;
+  const std::string weights_text = "weights of " + human(quant->least_bytes);
+  if (!candidate.offloads() && quant->least_bytes > memory)
+    missed.push_back({.need = Need::memory,
+                      .value = (quant->least_bytes + quant->cache_bytes).value(),
+                      .limit = memory.value(),
+                      .reason = weights_text + ", memory of " + human(memory)});
+  // Of what lies on a host weights may be left in storage, but no cache.
+  else if (const Bytes rest = candidate.offloads() ? memory + machine->host_memory : memory - quant->least_bytes;
+           quant->cache_bytes > rest)
+    missed.push_back({.need = Need::memory,
+                      .value = quant->cache_bytes.value(),
+                      .limit = rest.value(),
+                      .reason = weights_text + " and a cache of " + human(quant->cache_bytes) + ", memory of " +
+                                human(candidate.offloads() ? rest : memory),
+                      .is_bound = true});
+  const double fastest = fastest_decode(*machine, *quant);
+  if (needs.min_decode && fastest < *needs.min_decode)
+    missed.push_back({.need = Need::decode, .value = fastest, .limit = *needs.min_decode, .is_bound = true});
+  const Seconds soonest = soonest_first_token(*machine, *quant);
+  if (needs.max_ttft && soonest > *needs.max_ttft)
+    missed.push_back(
+        {.need = Need::ttft, .value = soonest.value(), .limit = needs.max_ttft->value(), .is_bound = true});
   return missed;
 }
 
@@ -83,19 +117,15 @@ std::optional<std::int64_t> largest(std::int64_t least, std::int64_t most, Holds
   return least;
 }
 
-// One combination.
-struct Candidate {
-  const CandidateModel* model;
-  const CandidateMachine* machine;
-  const CandidateQuant* quant;
-};
+// How far a figure is from what is asked of it.
+double change(double asked, double enough) { return std::abs(std::log(enough / asked)); }
 
 // What one thread finds.
 struct Found {
   std::vector<Proposal> proposals;
   std::map<std::pair<std::string, std::string>, Proposal> losers;  // by model and device
   std::map<Need, Relaxation> relaxations;
-  // Too dear or too lossy and nothing else that is known: asked for the rest only where nothing qualifies.
+  // Known to miss one need, and nothing of the others: asked for these only where nothing qualifies.
   std::vector<std::pair<Candidate, Proposal>> postponed;
   std::uint64_t asked = 0;
 };
@@ -111,7 +141,7 @@ void keep_loser(Found& found, Proposal proposal) {
 
 // A smaller change wins; among equal ones the cheaper proposal.
 void keep_relaxation(Found& found, Relaxation relaxation) {
-  const auto size = [](const Relaxation& r) { return std::abs(std::log(r.enough / r.asked)); };
+  const auto size = [](const Relaxation& r) { return change(r.asked, r.enough); };
   const auto at = found.relaxations.find(relaxation.need);
   if (at == found.relaxations.end())
     found.relaxations.emplace(relaxation.need, std::move(relaxation));
@@ -135,15 +165,21 @@ void raise(std::atomic<std::int64_t>& most, std::int64_t value) {
 
 class Asker {
  public:
-  Asker(const Needs& needs, const Candidates& candidates, Shared& shared)
-      : needs_(needs), candidates_(candidates), shared_(shared), cache_(16) {}
+  Asker(const Needs& needs, RankBy by, const Candidates& candidates, Shared& shared)
+      : needs_(needs),
+        quality_decides_(by == RankBy::price || by == RankBy::quality),
+        candidates_(candidates),
+        shared_(shared),
+        cache_(16) {}
 
   // All quantizations of a model on a machine. Returns whether one of them qualifies.
   bool ask(const CandidateModel& model, const CandidateMachine& machine, Found& found) {
     bool any = false;
+    const CandidateQuant* best = nullptr;  // that qualifies; they come by quality
     for (const CandidateQuant& quant : model.quants) {
       if (quant.is_mlx && !machine.is_apple) continue;
       ++found.asked;
+      if (best != nullptr && quality_decides_ && ratio_of(*best) < ratio_of(quant)) continue;
       Proposal proposal{.model = model.name,
                         .device = machine.label,
                         .quant = quant.name,
@@ -151,32 +187,37 @@ class Asker {
                         .devices = machine.devices,
                         .price = machine.price,
                         .price_from = machine.price_from};
-      proposal.missed = missed_before(needs_, machine.price, quant.quality);
       if (quant.quality) proposal.point.figures[Figure::quality] = quant.quality->perplexity_ratio;
       const Candidate candidate{&model, &machine, &quant};
-      if (proposal.missed.size() > 1)
-        keep_loser(found, std::move(proposal));
-      else if (proposal.missed.size() == 1)
+      proposal.missed = missed_before(needs_, candidate);
+      if (proposal.missed.empty()) {
+        if (!ask(candidate, std::move(proposal), found)) continue;
+        any = true;
+        if (best == nullptr) best = &quant;
+      } else if (proposal.missed.size() == 1 && may_be_changed(proposal.missed.front())) {
         found.postponed.emplace_back(candidate, std::move(proposal));
-      else
-        any = ask(candidate, std::move(proposal), found) || any;
+      } else {
+        keep_loser(found, std::move(proposal));
+      }
     }
     return any;
   }
 
   bool ask(const Candidate& candidate, Proposal proposal, Found& found) {
-    const auto& [model, machine, quant] = candidate;
-    const Bytes most = static_cast<double>(machine->devices) * machine->memory;
-    if (quant->least_bytes > most && !(machine->offloads && quant->offloads)) {
-      proposal.missed.push_back({Need::memory, quant->least_bytes.value(), most.value(),
-                                 "weights of " + human(quant->least_bytes) + ", memory of " + human(most)});
-      keep_loser(found, std::move(proposal));
-      return false;
-    }
-    return ask(*model, *machine, *quant, std::move(proposal), false, found);
+    return ask(*candidate.model, *candidate.machine, *candidate.quant, std::move(proposal), false, found);
   }
 
  private:
+  // Whether a change of one need would spare the miss. Of a cache that is too large: so many fewer users, or a context
+  // so much smaller at the least, for a cache grows no faster than its context.
+  [[nodiscard]] bool may_be_changed(const Miss& miss) const {
+    if (miss.need != Need::memory) return !std::isnan(miss.value);
+    const double share = miss.limit / miss.value;
+    return miss.is_bound &&
+           (static_cast<double>(needs_.users) * share >= 1 ||
+            static_cast<double>(needs_.context) * share >= static_cast<double>(needs_.prompt + needs_.gen));
+  }
+
   bool ask(const CandidateModel& model, const CandidateMachine& machine, const CandidateQuant& quant, Proposal proposal,
            bool offloaded, Found& found) {
     Known& known = known_[{&model, &quant, machine.device}];
@@ -205,7 +246,8 @@ class Asker {
       return ask(model, machine, quant, std::move(proposal), true, found);
     if (evaluator.compiled() == nullptr && !offloaded) known.refusal = point.reason;
     if (point.feasible && !offloaded) known.enough.emplace(machine.devices, machine.memory);
-    const std::size_t before = proposal.missed.size();
+    const bool may_shrink = proposal.missed.empty() || proposal.missed.front().need == Need::memory;
+    std::erase_if(proposal.missed, [](const Miss& miss) { return miss.is_bound; });
     fill(proposal, quant, evaluator, point);
     const auto missed = missed_by(needs_, point, needs_.users);
     proposal.missed.insert(proposal.missed.end(), missed.begin(), missed.end());
@@ -218,7 +260,7 @@ class Asker {
       found.proposals.push_back(std::move(proposal));
       return true;
     }
-    if (!shared_.qualified) relax(evaluator, quant, proposal, before, offloaded, found);
+    if (!shared_.qualified) relax(evaluator, quant, proposal, may_shrink && !offloaded, found);
     keep_loser(found, std::move(proposal));
     return false;
   }
@@ -235,16 +277,17 @@ class Asker {
     proposal.placement = describe(c->placement, static_cast<int>(c->workload->architecture.layers.size()));
   }
 
-  // Which single need, given up how far, would let the proposal qualify. `before`: of the misses, budget and quality.
-  void relax(PointEvaluator& evaluator, const CandidateQuant& quant, const Proposal& proposal, std::size_t before,
-             bool offloaded, Found& found) {
+  // Which single need, given up how far, would let the proposal qualify. `may_shrink`: a smaller context or fewer users
+  // may be enough.
+  void relax(PointEvaluator& evaluator, const CandidateQuant& quant, const Proposal& proposal, bool may_shrink,
+             Found& found) {
     if (proposal.missed.size() == 1) {
       const Miss& miss = proposal.missed.front();
       if (miss.need != Need::memory && !std::isnan(miss.value))
         keep_relaxation(found, {miss.need, miss.limit, miss.value, proposal});
     }
     // Where the placement follows the shape, every other shape is a compilation: too slow to search in.
-    if (before > 0 || offloaded) return;
+    if (!may_shrink) return;
     const auto holds = [&](std::int64_t context, std::int64_t users) {
       return missed_by(needs_, evaluator(shape_of(needs_, context, users)), users).empty();
     };
@@ -269,6 +312,7 @@ class Asker {
   }
 
   const Needs& needs_;
+  bool quality_decides_;  // which quantization of a model is proposed for a machine
   const Candidates& candidates_;
   // Of a model in a quantization on a device: why it never runs, or in how much memory so many devices hold it.
   struct Known {
@@ -316,11 +360,53 @@ Found in_parallel(std::size_t tasks, int threads, const std::function<Asker()>& 
   return all;
 }
 
-// Machines of one device are asked from the smallest on, until one qualifies: more of it is not needed. Where none
-// does, what was postponed is asked too: one of them may be the smallest change.
-Found ask_all(const Needs& needs, const Candidates& candidates, int threads) {
+using Postponed = std::pair<Candidate, Proposal>;
+
+double change(const Postponed& postponed) {
+  const Miss& miss = postponed.second.missed.front();
+  return change(miss.limit, miss.value);
+}
+
+// Where no combination qualifies: of those that are known to miss one need, the ones that may be the smallest change of
+// it. Asked in batches, the nearest first; what is further away than one that was found can only lose.
+void ask_postponed(std::vector<Postponed> postponed, Found& all, int threads,
+                   const std::function<Asker()>& make_asker) {
+  constexpr std::size_t batch = 64;
+  std::stable_sort(postponed.begin(), postponed.end(),
+                   [](const Postponed& a, const Postponed& b) { return change(a) < change(b); });
+  const auto may_be_nearest = [&](const Postponed& p, Need need) {
+    const auto found = all.relaxations.find(need);
+    return found == all.relaxations.end() || change(p) <= change(found->second.asked, found->second.enough);
+  };
+  const auto may_be_any_nearest = [&](const Postponed& p) {
+    const Need need = p.second.missed.front().need;
+    return need == Need::memory ? may_be_nearest(p, Need::context) || may_be_nearest(p, Need::users)
+                                : may_be_nearest(p, need);
+  };
+  for (std::size_t at = 0; at < postponed.size();) {
+    // Those of a model and a device in one task: what is known of it spares questions.
+    std::map<std::pair<const CandidateModel*, std::string>, std::vector<Postponed*>> tasks;
+    for (std::size_t taken = 0; taken < batch && at < postponed.size(); ++at) {
+      Postponed& p = postponed[at];
+      if (!may_be_any_nearest(p)) {
+        keep_loser(all, std::move(p.second));
+        continue;
+      }
+      tasks[{p.first.model, p.first.machine->device}].push_back(&p);
+      ++taken;
+    }
+    std::vector<std::vector<Postponed*>> list;
+    for (auto& [key, members] : tasks) list.push_back(std::move(members));
+    merge(all, in_parallel(list.size(), threads, make_asker, [&](Asker& asker, std::size_t task, Found& found) {
+            for (Postponed* p : list[task]) asker.ask(p->first, std::move(p->second), found);
+          }));
+  }
+}
+
+// Machines of one device are asked from the smallest on, until one qualifies: more of it is not needed.
+Found ask_all(const Needs& needs, RankBy by, const Candidates& candidates, int threads) {
   Shared shared;
-  const auto make_asker = [&] { return Asker(needs, candidates, shared); };
+  const auto make_asker = [&] { return Asker(needs, by, candidates, shared); };
   const std::size_t devices = candidates.devices().size();
   Found all = in_parallel(candidates.models().size() * devices, threads, make_asker,
                           [&](Asker& asker, std::size_t task, Found& found) {
@@ -332,17 +418,7 @@ Found ask_all(const Needs& needs, const Candidates& candidates, int threads) {
     all.relaxations.clear();  // of those that were asked before one qualified
     for (auto& [candidate, proposal] : postponed) keep_loser(all, std::move(proposal));
   } else {
-    // Those of a device in one task: what is known of it spares questions.
-    std::vector<std::size_t> starts;
-    for (std::size_t i = 0; i < postponed.size(); ++i)
-      if (i == 0 || postponed[i].first.model != postponed[i - 1].first.model ||
-          postponed[i].first.machine->device != postponed[i - 1].first.machine->device)
-        starts.push_back(i);
-    starts.push_back(postponed.size());
-    merge(all, in_parallel(starts.size() - 1, threads, make_asker, [&](Asker& asker, std::size_t task, Found& found) {
-            for (std::size_t i = starts[task]; i < starts[task + 1]; ++i)
-              asker.ask(postponed[i].first, std::move(postponed[i].second), found);
-          }));
+    ask_postponed(std::move(postponed), all, threads, make_asker);
   }
   return all;
 }
@@ -402,7 +478,7 @@ bool better(const Proposal& a, const Proposal& b, RankBy by) {
 Recommendation recommend(const Needs& needs, RankBy by, const Database& database, int threads) {
   check(needs);
   const Candidates candidates(needs, database);
-  Found found = ask_all(needs, candidates, threads);
+  Found found = ask_all(needs, by, candidates, threads);
   Recommendation result;
   result.asked = found.asked;
   std::sort(found.proposals.begin(), found.proposals.end(),

@@ -50,7 +50,8 @@ struct Miss {
   Need need = Need::memory;
   double value = 0;
   double limit = 0;
-  std::string reason;  // of memory, and of what is refused
+  std::string reason{};   // of memory, and of what is refused
+  bool is_bound = false;  // nothing is better than `value`; what it comes to was not asked
 };
 
 struct Proposal {

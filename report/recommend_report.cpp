@@ -33,12 +33,17 @@ std::string shown(Need need, double value) {
 std::string shown(const Miss& miss) {
   const std::string need(name_of(miss.need));
   if (miss.need == Need::memory) return miss.reason.substr(0, miss.reason.find("; fits with"));
-  return need + ": " + shown(miss.need, miss.value) + " instead of " + shown(miss.need, miss.limit);
+  return need + ": " + (miss.is_bound ? miss.need == Need::decode ? "at most " : "at least " : "") +
+         shown(miss.need, miss.value) + " instead of " + shown(miss.need, miss.limit);
 }
 
-std::string all_shown(const std::vector<Miss>& missed) {
+std::string all_shown(const Proposal& p) {
   std::vector<std::string> texts;
-  for (const Miss& miss : missed) texts.push_back(shown(miss));
+  for (const Miss& miss : p.missed) texts.push_back(shown(miss));
+  const bool only_without_asking = std::all_of(p.missed.begin(), p.missed.end(), [](const Miss& miss) {
+    return miss.need == Need::budget || miss.need == Need::quality;
+  });
+  if (only_without_asking && p.stack.empty()) texts.emplace_back("not asked for the rest");
   return join(texts, "; ");
 }
 
@@ -94,7 +99,7 @@ Table losers_table(const std::vector<Proposal>& losers, std::size_t most) {
     if (most > 0 && table.rows.size() == most) break;
     std::vector<Cell> row = name_cells(p);
     row.push_back({p.price ? Value(*p.price) : Value(), price_text(p)});
-    row.push_back({all_shown(p.missed)});
+    row.push_back({all_shown(p)});
     table.rows.push_back(std::move(row));
   }
   return table;
@@ -197,7 +202,7 @@ std::string recommendation_csv(const Recommendation& result) {
   table.columns.push_back({"misses", "misses"});
   for (std::size_t i = 0; i < all.size(); ++i) {
     table.rows[i].emplace_back().value = all[i].qualifies();
-    table.rows[i].emplace_back().value = all_shown(all[i].missed);
+    table.rows[i].emplace_back().value = all_shown(all[i]);
   }
   return table_csv(table);
 }

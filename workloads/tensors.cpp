@@ -503,6 +503,14 @@ bool is_quantizable(const Tensor& tensor) {
 
 std::vector<Tensor> tensors_of(const Architecture& architecture) { return TensorList(architecture).build(); }
 
+TokenUse token_use(const Architecture& architecture, const Tensor& tensor) {
+  if (tensor.role == per_layer_token_embd || is_unused(architecture, tensor)) return {.used = 0};
+  if (!is_expert_stack(tensor.role)) return {};
+  const Layer& layer = architecture.layer(static_cast<std::size_t>(tensor.layer));
+  const auto& experts = std::get<ExpertFeedForward>(layer.feed_forward);
+  return {.used = experts.used, .of = experts.experts};
+}
+
 std::int64_t parameter_count(const Architecture& architecture) {
   std::int64_t count = 0;
   for (const Tensor& tensor : tensors_of(architecture)) count += tensor.elements();
@@ -516,14 +524,8 @@ std::int64_t active_parameter_count(const Architecture& architecture) {
 std::int64_t active_parameter_count(const Architecture& architecture, const std::vector<Tensor>& tensors) {
   std::int64_t count = 0;
   for (const Tensor& tensor : tensors) {
-    if (tensor.role == per_layer_token_embd || is_unused(architecture, tensor)) continue;
-    std::int64_t elements = tensor.elements();
-    if (is_expert_stack(tensor.role)) {
-      const Layer& layer = architecture.layer(static_cast<std::size_t>(tensor.layer));
-      const auto& experts = std::get<ExpertFeedForward>(layer.feed_forward);
-      elements = elements / experts.experts * experts.used;
-    }
-    count += elements;
+    const TokenUse use = token_use(architecture, tensor);
+    count += tensor.elements() / use.of * use.used;
   }
   return count;
 }

@@ -147,9 +147,16 @@ bool keeps_source_type(const Tensor& tensor);
 // Every tensor of the model, layer by layer, without multi-token-prediction blocks.
 std::vector<Tensor> tensors_of(const Architecture& architecture);
 
+// What one token's computation uses of a tensor: `used` of `of` parts. Of a stack of experts some, of a table of
+// per-layer inputs nothing (a row is looked up).
+struct TokenUse {
+  std::int64_t used = 1;
+  std::int64_t of = 1;
+};
+TokenUse token_use(const Architecture& architecture, const Tensor& tensor);
+
 std::int64_t parameter_count(const Architecture& architecture);
-// Those that one token uses: `used` of the experts, nothing of a table of per-layer inputs (a row of it is looked up),
-// everything else; the embedding counts once.
+// Those that one token uses; the embedding counts once.
 std::int64_t active_parameter_count(const Architecture& architecture);
 std::int64_t active_parameter_count(const Architecture& architecture, const std::vector<Tensor>& tensors);
 

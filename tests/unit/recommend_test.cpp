@@ -9,6 +9,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "planning/candidates.h"
 #include "report/recommend_report.h"
 #include "tests/unit/shipped_data.h"
 
@@ -83,6 +84,34 @@ TEST(Recommend, WhatQualifiesIsWhatASearchFinds) {
       EXPECT_TRUE(std::is_sorted(found.proposals.begin(), found.proposals.end(),
                                  [](const Proposal& a, const Proposal& b) { return a.decode_each > b.decode_each; }));
     }
+}
+
+// What is not asked because it cannot be fast enough could not have been: over the whole catalogue.
+TEST(Recommend, NothingIsFasterThanItsBound) {
+  Needs needs;
+  needs.models = {"llama-3.1-8b", "qwen3-30b-a3b", "tinyllama-1.1b"};
+  needs.quants = {"Q4_K_M", "F16"};
+  needs.counts = {1, 2};
+  const Candidates candidates(needs, database());
+  PhaseCache cache(16);
+  std::size_t compared = 0;
+  for (const CandidateModel& model : candidates.models())
+    for (const auto& machines : candidates.devices())
+      for (const CandidateMachine& machine : machines)
+        for (const CandidateQuant& quant : model.quants)
+          for (const bool offloaded : {false, true}) {
+            if (offloaded && !(machine.offloads && quant.offloads)) continue;
+            const Shape shape{.prompt = 512, .gen = 16};
+            PointEvaluator evaluator(candidates.query(model, machine, quant, offloaded), database(), cache, &shape);
+            const Point& point = evaluator(shape);
+            if (!point.feasible) continue;
+            EXPECT_LE(point.figures[Figure::decode], fastest_decode(machine, quant))
+                << model.name << " " << quant.name << " " << machine.label;
+            EXPECT_GE(point.figures[Figure::ttft], soonest_first_token(machine, quant).value())
+                << model.name << " " << quant.name << " " << machine.label;
+            ++compared;
+          }
+  EXPECT_GT(compared, 2000U);
 }
 
 TEST(Recommend, WhereNothingQualifiesTheSmallestChangesAreTold) {
