@@ -37,14 +37,21 @@ PhasePower phase_power(const PowerModel& model, const StepCost& cost, int device
     const double share = std::max(0.0, (*limit - base) / (result.uncapped - base));
     result.clock = std::max(lowest_clock, std::cbrt(share));
   } else if (limit && result.uncapped > *limit) {
-    double low = lowest_clock;
-    double high = 1;
-    constexpr int halvings = 40;
-    for (int i = 0; i < halvings; ++i) {
-      const double middle = (low + high) / 2;
-      (power_at(middle) > *limit ? high : low) = middle;
+    // power_at(f) = limit is E f^3 = (limit - base) (elsewhere f + rest): from f = 1, which lies above the largest root
+    // of their difference, where that is convex, Newton's steps come down to it.
+    const double joules = energy.value();
+    const double watts = (*limit - base).value();
+    const double rest = (cost.seconds - elsewhere).value();
+    double f = 1;
+    constexpr int most_steps = 40;
+    constexpr double close_enough = 1e-12;
+    for (int i = 0; i < most_steps && f > lowest_clock; ++i) {
+      const double above = joules * f * f * f - watts * (elsewhere.value() * f + rest);
+      const double step = above / (3 * joules * f * f - watts * elsewhere.value());
+      f -= step;
+      if (step < close_enough) break;
     }
-    result.clock = low;
+    result.clock = std::max(lowest_clock, f);
   }
   result.watts = power_at(result.clock);
   result.slowdown = time_at(result.clock) / cost.seconds;

@@ -151,67 +151,82 @@ ParameterSpread::ParameterSpread(const Profile& profile, const Scope& scope) {
   new_matrix_type_ = prior("matrix/type");
 }
 
-// Derivatives by the parameters, and by those that no row has shown: each of these stands by itself.
-struct ParameterSpread::Slopes {
-  std::vector<double> known;
-  struct New {
-    std::string_view name;
-    double slope = 0;
-    double variance = 0;  // of its prior
-  };
-  std::vector<New> others;
-
-  void add(const Positions& positions, std::string_view name, double slope, double variance) {
-    if (slope == 0 || name.empty()) return;
-    if (const auto at = positions.find(name); at != positions.end()) {
-      known[at->second] += slope;
-      return;
-    }
-    for (New& other : others)
-      if (other.name == name && other.variance == variance) {
-        other.slope += slope;
-        return;
-      }
-    others.push_back({name, slope, variance});
+void ParameterSpread::Slopes::add(const Slopes& part, double times) {
+  seconds += times * part.seconds;
+  if (known.empty()) known.resize(part.known.size());
+  for (std::size_t i = 0; i < part.known.size(); ++i) known[i] += times * part.known[i];
+  for (const New& one : part.others) {
+    const auto same = std::find_if(others.begin(), others.end(), [&](const New& other) {
+      return other.name == one.name && other.variance == one.variance;
+    });
+    if (same == others.end())
+      others.push_back({one.name, times * one.slope, one.variance});
+    else
+      same->slope += times * one.slope;
   }
-};
-
-double ParameterSpread::log_sd(const std::vector<OpWork>& work, const StepOverheads& beside) const {
-  Slopes slopes{.known = std::vector<double>(size_), .others = {}};
-  double total = beside.step + beside.sequence + beside.link;
-  slopes.known[step] = slopes.known[step_generation] = beside.step;
-  slopes.known[sequence] = slopes.known[sequence_generation] = beside.sequence;
-  slopes.known[link] = beside.link;
-  for (const OpWork& op : work) {
-    const ResourceTimes parts = time_parts(op);
-    const auto part = [&](Resource resource) { return op.layers * parts[static_cast<std::size_t>(resource)]; };
-    const double launches = part(Resource::launch);
-    const double seconds = op.layers * std::accumulate(parts.begin(), parts.end(), 0.0);
-    total += seconds;
-    slopes.known[bandwidth] -= part(Resource::dram);
-    slopes.known[matrix] -= part(Resource::matrix);
-    slopes.known[matrix_generation] -= part(Resource::matrix);
-    slopes.known[unpack] += part(Resource::dequant);
-    slopes.known[launch] += launches;
-    slopes.known[launch_generation] += launches;
-    slopes.add(matrix_types_, op.type, -part(Resource::matrix), new_matrix_type_);
-    slopes.add(unpack_types_, op.type, part(Resource::dequant), new_unpack_type_);
-    if (!op.corrected_by_kernel) continue;
-    const bool vector = prior_of(parameter_name("kernel", "name", op.kernel)) == "kernel/vector";
-    slopes.add(kernels_, op.kernel, launches - seconds, vector ? new_vector_kernel_ : new_kernel_);
-  }
-  return total > 0 ? std::sqrt(std::max(0.0, variance(slopes))) / total : 0;
 }
 
-double ParameterSpread::variance(const Slopes& slopes) const {
+void ParameterSpread::add(Slopes& sum, const Positions& positions, std::string_view name, double slope,
+                          double variance) const {
+  if (slope == 0 || name.empty()) return;
+  if (const auto at = positions.find(name); at != positions.end())
+    sum.known[at->second] += slope;
+  else
+    sum.add({.others = {{name, slope, variance}}}, 1);
+}
+
+void ParameterSpread::add(Slopes& sum, const StepOverheads& beside) const {
+  sum.known.resize(size_);
+  sum.seconds += beside.step + beside.sequence + beside.link;
+  for (const Common at : {step, step_generation}) sum.known[at] += beside.step;
+  for (const Common at : {sequence, sequence_generation}) sum.known[at] += beside.sequence;
+  sum.known[link] += beside.link;
+}
+
+void ParameterSpread::add(Slopes& sum, const OpWork& op) const {
+  sum.known.resize(size_);
+  const ResourceTimes parts = time_parts(op);
+  const auto part = [&](Resource resource) { return op.layers * parts[static_cast<std::size_t>(resource)]; };
+  const double launches = part(Resource::launch);
+  const double seconds = op.layers * std::accumulate(parts.begin(), parts.end(), 0.0);
+  sum.seconds += seconds;
+  sum.known[bandwidth] -= part(Resource::dram);
+  for (const Common at : {matrix, matrix_generation}) sum.known[at] -= part(Resource::matrix);
+  sum.known[unpack] += part(Resource::dequant);
+  for (const Common at : {launch, launch_generation}) sum.known[at] += launches;
+  add(sum, matrix_types_, op.type, -part(Resource::matrix), new_matrix_type_);
+  add(sum, unpack_types_, op.type, part(Resource::dequant), new_unpack_type_);
+  if (!op.corrected_by_kernel) return;
+  if (const auto at = kernels_.find(op.kernel); at != kernels_.end()) {
+    sum.known[at->second] += launches - seconds;
+    return;
+  }
+  const bool vector = prior_of(parameter_name("kernel", "name", op.kernel)) == "kernel/vector";
+  add(sum, kernels_, op.kernel, launches - seconds, vector ? new_vector_kernel_ : new_kernel_);
+}
+
+double ParameterSpread::log_sd(const Slopes& slopes) const {
+  if (slopes.seconds <= 0) return 0;
+  // Few of the parameters bear on a step.
   std::vector<std::size_t> touched;
-  for (std::size_t i = 0; i < size_; ++i)
+  for (std::size_t i = 0; i < slopes.known.size(); ++i)
     if (slopes.known[i] != 0) touched.push_back(i);
-  double sum = 0;
-  for (const std::size_t a : touched)
-    for (const std::size_t b : touched) sum += slopes.known[a] * slopes.known[b] * covariance_[a * size_ + b];
-  for (const auto& other : slopes.others) sum += squared(other.slope) * other.variance;
-  return sum;
+  double variance = 0;
+  for (auto a = touched.begin(); a != touched.end(); ++a) {
+    const double* const row = &covariance_[*a * size_];
+    double others = 0;
+    for (auto b = touched.begin(); b != a; ++b) others += slopes.known[*b] * row[*b];
+    variance += slopes.known[*a] * (2 * others + slopes.known[*a] * row[*a]);
+  }
+  for (const Slopes::New& other : slopes.others) variance += squared(other.slope) * other.variance;
+  return std::sqrt(std::max(0.0, variance)) / slopes.seconds;
+}
+
+double ParameterSpread::log_sd(const std::vector<OpWork>& work, const StepOverheads& beside) const {
+  Slopes slopes;
+  add(slopes, beside);
+  for (const OpWork& op : work) add(slopes, op);
+  return log_sd(slopes);
 }
 
 }  // namespace silicast

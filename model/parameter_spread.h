@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "model/profile.h"
@@ -31,8 +32,25 @@ class ParameterSpread {
  public:
   ParameterSpread(const Profile& profile, const Scope& scope);
 
-  // Standard deviation of the logarithm of the time of these operations, each `layers` times, corrected as the profile
-  // says, and of what the steps take beside them.
+  // How a time depends on the parameters: seconds, and their derivatives. Sums of those of its parts.
+  struct Slopes {
+    double seconds = 0;
+    std::vector<double> known;  // by the parameters of names(), in their order; empty: all zero
+    // By those that no row has shown: each of these stands by itself.
+    struct New {
+      std::string_view name;
+      double slope = 0;
+      double variance = 0;  // of its prior
+    };
+    std::vector<New> others;
+
+    void add(const Slopes& part, double times);
+  };
+  // Of an operation, `layers` times, corrected as the profile says.
+  void add(Slopes& sum, const OpWork& work) const;
+  void add(Slopes& sum, const StepOverheads& beside) const;
+  // Standard deviation of the logarithm of the time.
+  [[nodiscard]] double log_sd(const Slopes& slopes) const;
   [[nodiscard]] double log_sd(const std::vector<OpWork>& work, const StepOverheads& beside) const;
 
   // The parameters that bear on it, as the device's own; what the profile does not have of it is taken from the level
@@ -43,9 +61,8 @@ class ParameterSpread {
 
  private:
   using Positions = std::map<std::string, std::size_t, std::less<>>;
-  struct Slopes;
 
-  [[nodiscard]] double variance(const Slopes& slopes) const;
+  void add(Slopes& sum, const Positions& positions, std::string_view name, double slope, double variance) const;
 
   std::size_t size_ = 0;
   std::vector<std::string> names_;

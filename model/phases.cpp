@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The steps of a phase, and what they cost together.
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "model/prediction.h"
@@ -135,18 +136,37 @@ StepCost mean_decode_cost(const PlacedStep& evaluator, const Query& query) {
   return sum_of(evaluator, decode_steps(query, predicted_decode_steps));
 }
 
-StepCost StepMemo::operator()(const StepShape& shape) {
-  const StepEvaluator* const single = step_->single();
-  if (single == nullptr) return (*step_)(shape);
+const StepCost& StepMemo::rest(const StepEvaluator& single, const StepShape& shape) {
   if (entries_.empty()) entries_.resize(shapes_);
   constexpr std::uint64_t odd = 31;
   const auto mixed = static_cast<std::uint64_t>(shape.batch) * odd + static_cast<std::uint64_t>(shape.new_tokens);
   Entry& entry = entries_[mixed % shapes_];
   if (entry.batch != shape.batch || entry.new_tokens != shape.new_tokens || entry.outputs != shape.outputs)
-    entry = {shape.batch, shape.new_tokens, shape.outputs, single->without_attention(shape)};
-  StepCost cost = entry.cost;
+    entry = {shape.batch, shape.new_tokens, shape.outputs, single.without_attention(shape)};
+  return entry.cost;
+}
+
+StepCost StepMemo::operator()(const StepShape& shape) {
+  const StepEvaluator* const single = step_->single();
+  if (single == nullptr) return (*step_)(shape);
+  StepCost cost = rest(*single, shape);
   single->add_attention(cost, shape);
   return cost;
+}
+
+StepCost StepMemo::mean(StepShape shape, std::span<const double> depths) {
+  const StepEvaluator* const single = step_->single();
+  StepCost sum;
+  for (const double depth : depths) {
+    shape.depth = depth;
+    if (single != nullptr)
+      single->add_attention(sum, shape);
+    else
+      sum += (*step_)(shape);
+  }
+  sum *= 1 / static_cast<double>(depths.size());
+  if (single != nullptr) sum += rest(*single, shape);
+  return sum;
 }
 
 StepCost prefill_cost(StepMemo& evaluator, const Query& query, std::int64_t ubatch) {
@@ -164,13 +184,12 @@ StepCost prefill_cost(StepMemo& evaluator, const Query& query, std::int64_t ubat
 StepCost mean_decode_cost(StepMemo& evaluator, const Query& query) {
   if (!query.depths.empty()) return mean_decode_cost(evaluator.step(), query);
   const std::int64_t samples = std::min(query.gen, predicted_decode_steps);
-  StepCost total;
+  std::array<double, predicted_decode_steps> depths{};
   for (std::int64_t i = 0; i < samples; ++i)
-    total +=
-        evaluator({.batch = static_cast<double>(query.concurrency),
-                   .depth = static_cast<double>(query.depth + query.prompt) + decode_token(i, query.gen, samples)});
-  total *= 1 / static_cast<double>(samples);
-  return total;
+    depths[static_cast<std::size_t>(i)] =
+        static_cast<double>(query.depth + query.prompt) + decode_token(i, query.gen, samples);
+  return evaluator.mean({.batch = static_cast<double>(query.concurrency)},
+                        std::span(depths).first(static_cast<std::size_t>(samples)));
 }
 
 }  // namespace silicast

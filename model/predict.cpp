@@ -30,23 +30,36 @@ bool is_calibrated_case(const Compiled& c) {
          c.profile->covers(c.query.concurrency > 1, c.machine.devices > 1);
 }
 
+// Of one step, all of it or without attention.
+ParameterSpread::Slopes slopes_of(const ParameterSpread& parameters, const PlacedStep& step, Batch batch,
+                                  StepEvaluator::Part part) {
+  const StepEvaluator& evaluator = *step.each();
+  const BatchTotals totals = totals_of(batch);
+  ParameterSpread::Slopes slopes;
+  parameters.add(slopes, StepOverheads{.step = evaluator.step_overhead().value(),
+                                       .sequence = totals.outputs * evaluator.sequence_overhead().value(),
+                                       .link = step.reduce_seconds(totals.tokens).value()});
+  for (const OpWork& work : evaluator.work(batch, part)) parameters.add(slopes, work);
+  return slopes;
+}
+
 // Of the rate of a phase that consists of these steps.
 double log_scale(const Certainty& certainty, double residual, const std::vector<RepeatedStep>& steps) {
   if (!certainty.parameters) return residual;
-  std::vector<OpWork> all;
-  StepOverheads beside;
-  const StepEvaluator& evaluator = *certainty.step->each();
+  const ParameterSpread& parameters = *certainty.parameters;
+  ParameterSpread::Slopes slopes;
   for (const RepeatedStep& step : steps) {
-    beside.step += step.times * evaluator.step_overhead().value();
-    const BatchTotals totals = totals_of(step.batch);
-    beside.sequence += step.times * totals.outputs * evaluator.sequence_overhead().value();
-    beside.link += step.times * certainty.step->reduce_seconds(totals.tokens).value();
-    for (OpWork& work : evaluator.work(step.batch)) {
+    if (!certainty.memo || step.batch.size() != 1) {
+      slopes.add(slopes_of(parameters, *certainty.step, step.batch, StepEvaluator::Part::all), step.times);
+      continue;
+    }
+    slopes.add(certainty.memo->rest(parameters, *certainty.step, step.batch.front()), step.times);
+    for (OpWork& work : certainty.step->each()->work(step.batch, StepEvaluator::Part::attention)) {
       work.layers *= step.times;
-      all.push_back(work);
+      parameters.add(slopes, work);
     }
   }
-  return std::hypot(residual, certainty.parameters->log_sd(all, beside));
+  return std::hypot(residual, parameters.log_sd(slopes));
 }
 
 // The same relative spread for a time that consists of a phase.
@@ -127,6 +140,19 @@ std::int64_t deepest(const Query& query) {
 }
 
 }  // namespace
+
+const ParameterSpread::Slopes& SlopeMemo::rest(const ParameterSpread& parameters, const PlacedStep& step,
+                                               const StepShape& shape) {
+  constexpr std::size_t shapes = 64;
+  constexpr std::uint64_t odd = 31;
+  if (entries_.empty()) entries_.resize(shapes);
+  const auto mixed = static_cast<std::uint64_t>(shape.batch) * odd + static_cast<std::uint64_t>(shape.new_tokens);
+  Entry& entry = entries_[mixed % shapes];
+  if (entry.batch != shape.batch || entry.new_tokens != shape.new_tokens || entry.outputs != shape.outputs)
+    entry = {shape.batch, shape.new_tokens, shape.outputs,
+             slopes_of(parameters, step, Batch(&shape, 1), StepEvaluator::Part::rest)};
+  return entry.slopes;
+}
 
 Certainty certainty_of(const Compiled& c, const Database& database) {
   if (!is_calibrated_case(c)) return {.residual = database.residual_scale(), .parameters = nullptr};

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -216,9 +217,14 @@ class StepMemo {
   explicit StepMemo(const PlacedStep& step, std::size_t shapes = 256) : step_(&step), shapes_(shapes) {}
 
   StepCost operator()(const StepShape& shape);
+  // The mean of steps that differ in their depth alone.
+  StepCost mean(StepShape shape, std::span<const double> depths);
   [[nodiscard]] const PlacedStep& step() const { return *step_; }
 
  private:
+  // Without attention; of a step on one device.
+  const StepCost& rest(const StepEvaluator& single, const StepShape& shape);
+
   struct Entry {
     double batch = 0, new_tokens = 0, outputs = 0;
     StepCost cost;
@@ -235,12 +241,28 @@ StepCost prefill_cost(StepMemo& evaluator, const Query& query, std::int64_t ubat
 StepCost mean_decode_cost(const PlacedStep& evaluator, const Query& query);
 StepCost mean_decode_cost(StepMemo& evaluator, const Query& query);
 
+// What a step depends on but for its attention, kept for the shapes asked last: only attention changes with the depth.
+class SlopeMemo {
+ public:
+  // Of one such step, without attention.
+  const ParameterSpread::Slopes& rest(const ParameterSpread& parameters, const PlacedStep& step,
+                                      const StepShape& shape);
+
+ private:
+  struct Entry {
+    double batch = 0, new_tokens = 0, outputs = 0;  // of no shape
+    ParameterSpread::Slopes slopes;
+  };
+  std::vector<Entry> entries_;
+};
+
 // How sure a prediction is: the residual scale of its level of evidence, beside what the parameters leave open.
 struct Certainty {
   ResidualScale residual;
   std::shared_ptr<const ParameterSpread> parameters;  // null: nothing was fitted
   const PlacedStep* step = nullptr;                   // of the bound query, which outlives this
   std::int64_t ubatch = 0;
+  std::shared_ptr<SlopeMemo> memo{};  // for callers that ask for many shapes, on one thread
 
   // Standard deviations of the logarithm of the phase's rate.
   [[nodiscard]] double prefill(const Query& query) const;

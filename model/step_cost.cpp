@@ -546,12 +546,13 @@ std::vector<StepEvaluator::OpCost> StepEvaluator::per_op(Batch batch) const {
   return result;
 }
 
-std::vector<OpWork> StepEvaluator::work(Batch batch) const {
+std::vector<OpWork> StepEvaluator::work(Batch batch, Part part) const {
   std::vector<OpWork> result;
   result.reserve(ops_.size());
   const BatchTotals totals = totals_of(batch);
   for (const Compiled& compiled : ops_)
-    each_work(compiled, batch, totals, [&](const OpWork& work) { result.push_back(work); });
+    if (part == Part::all || (compiled.op.kind == OpKind::attention) == (part == Part::attention))
+      each_work(compiled, batch, totals, [&](const OpWork& work) { result.push_back(work); });
   return result;
 }
 

@@ -121,6 +121,7 @@ class StepEvaluator {
   [[nodiscard]] Seconds seconds(Batch batch) const noexcept;
   [[nodiscard]] Seconds seconds(const StepShape& shape) const noexcept { return seconds(Batch(&shape, 1)); }
   // The step in two parts: attention over what is cached, which alone depends on the depth, and all else.
+  enum class Part : std::uint8_t { all, attention, rest };
   [[nodiscard]] StepCost without_attention(const StepShape& shape) const noexcept;
   void add_attention(StepCost& sum, const StepShape& shape) const noexcept;
 
@@ -134,7 +135,7 @@ class StepEvaluator {
   [[nodiscard]] std::vector<OpCost> per_op(Batch batch) const;
   [[nodiscard]] std::vector<OpCost> per_op(const StepShape& shape) const { return per_op(Batch(&shape, 1)); }
   // What the step consists of, for a fit; and what it takes beside its operations: by itself, and for each sequence.
-  [[nodiscard]] std::vector<OpWork> work(Batch batch) const;
+  [[nodiscard]] std::vector<OpWork> work(Batch batch, Part part = Part::all) const;
   [[nodiscard]] std::vector<OpWork> work(const StepShape& shape) const { return work(Batch(&shape, 1)); }
   [[nodiscard]] Seconds step_overhead() const { return Seconds(step_seconds_); }
   [[nodiscard]] Seconds sequence_overhead() const { return Seconds(sequence_seconds_); }

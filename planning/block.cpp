@@ -67,6 +67,7 @@ BlockResult BlockRunner::run(const PointRange& range) {
   const Grid& grid = *task_.grid;
   const auto& axes = grid.axes();
   BlockResult result{.range = range};
+  result.rows.reserve(static_cast<std::size_t>(row_bytes_ * static_cast<double>(range.size())));
   ParetoFront front(task_.pareto);
   auto position = grid.position(range.first);
   bool same = evaluator_ != nullptr;
@@ -101,6 +102,8 @@ BlockResult BlockRunner::run(const PointRange& range) {
     }
     same = grid.advance(position);
   }
+  constexpr double slack = 1.05;
+  row_bytes_ = slack * static_cast<double>(result.rows.size()) / static_cast<double>(range.size());
   result.front = front.sorted();
   return result;
 }

@@ -72,6 +72,7 @@ class BlockRunner {
   FilteredPoint filtered_;
   std::vector<std::string> texts_;
   std::string row_;
+  double row_bytes_ = 0;  // of a point, in the last range
 };
 
 // As bytes, for the way from one rank to another.

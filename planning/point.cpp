@@ -107,6 +107,7 @@ class PointEvaluator::Bound {
     for (std::size_t several = 0; several < certainty_.size(); ++several) {
       compiled_.query.concurrency = static_cast<std::int64_t>(several) + 1;
       certainty_[several] = certainty_of(compiled_, database);
+      certainty_[several].memo = std::make_shared<SlopeMemo>();
       evidence_[several] = evidence_level(compiled_);
     }
   }

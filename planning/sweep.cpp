@@ -75,13 +75,13 @@ class FrontSink : public Sink {
 };
 
 std::uint64_t block_size(std::uint64_t points, std::uint64_t workers) {
-  constexpr std::uint64_t largest = 8192;  // about 2 MB of rows
+  constexpr std::uint64_t largest = 1024;  // about 250 kB of rows: they stay in a cache on their way from rank to rank
   constexpr std::uint64_t blocks_each = 64;
   return std::clamp<std::uint64_t>(points / (blocks_each * workers), 1, largest);
 }
 
 // The other ranks, seen from rank 0. A message from one is an answer, or why there is none; with either it asks for
-// more. Each has two ranges at a time, so that none waits while an answer is on its way.
+// more. Each has some ranges at a time, so that none waits while an answer is on its way.
 constexpr char answer_mark = 'A';
 constexpr char error_mark = 'E';
 constexpr int ranges_each = 2;
