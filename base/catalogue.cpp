@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "base/product_name.h"
@@ -89,7 +90,8 @@ Catalogue::Catalogue(fs::path folder, std::string kind) : folder_(std::move(fold
                      "s is looked for there (--data, SILICAST_DATA)");
 }
 
-std::vector<Entry> Catalogue::entries_of_text(const std::string& text, const fs::path& file) const {
+std::vector<Entry> Catalogue::entries_of_text(const std::string& text, const fs::path& file,
+                                              const std::string& only) const {
   Node root = parse_yaml(text, file.string());
   if (root.kind != Node::Kind::map) throw InputError(root.mark, "", "a map is expected, got " + shown(root));
 
@@ -147,6 +149,18 @@ std::vector<Entry> Catalogue::entries_of_text(const std::string& text, const fs:
   if (variants->kind != Node::Kind::map || variants->members.empty())
     throw InputError(variants->mark, "variants", "a map from ids to differences is expected, got " + shown(*variants));
   if (const Node* id = root.find("id")) throw InputError(id->mark, "id", "a file with variants has no id of its own");
+  // With `only`, of a file of many variants just that one is merged, and those that others are variants of.
+  std::set<std::string> bases;
+  for (const auto& member : variants->members)
+    if (const Node* of = member.value.find("of")) bases.insert(of->scalar);
+  const auto is_wanted = [&](const Node::Member& member) {
+    if (only.empty() || root.find("aliases") != nullptr || canonical_name(member.key) == only ||
+        bases.contains(member.key))
+      return true;
+    const Node* aliases = member.value.find("aliases");
+    const std::vector<std::string> names = aliases ? texts_of(*aliases, "aliases") : std::vector<std::string>();
+    return std::any_of(names.begin(), names.end(), [&](const auto& name) { return canonical_name(name) == only; });
+  };
   std::vector<Entry> entries;
   std::map<std::string, std::pair<Node, decltype(Entry::sources)>> earlier;  // merged, with sources
   for (const auto& member : variants->members) {
@@ -157,6 +171,7 @@ std::vector<Entry> Catalogue::entries_of_text(const std::string& text, const fs:
       if (const Node* id = member.value.find("id"))
         throw InputError(id->mark, path + ".id", "the key of a variant is its id");
     }
+    if (!is_wanted(member)) continue;
     Node difference = member.value;
     Node base = root;
     std::optional<Node> of;
@@ -186,7 +201,7 @@ std::optional<Entry> Catalogue::try_find(std::string_view name) const {
   const std::string canonical = canonical_name(name);
   if (canonical.empty()) return std::nullopt;
   const auto found_in = [&](const std::string& text, const fs::path& file) -> std::optional<Entry> {
-    for (auto& entry : entries_of_text(text, file))
+    for (auto& entry : entries_of_text(text, file, canonical))
       if (names_equal(canonical, entry)) return std::move(entry);
     return std::nullopt;
   };

@@ -47,7 +47,9 @@ class Catalogue {
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
 
  private:
-  [[nodiscard]] std::vector<Entry> entries_of_text(const std::string& text, const std::filesystem::path& file) const;
+  // `only`: a canonical name; entries that do not bear it may be left out.
+  [[nodiscard]] std::vector<Entry> entries_of_text(const std::string& text, const std::filesystem::path& file,
+                                                   const std::string& only = {}) const;
 
   std::filesystem::path folder_;
   std::string kind_;

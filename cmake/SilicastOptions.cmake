@@ -17,6 +17,9 @@ if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
 endif()
 
+# The libraries stand where the system looks for them; CMake would add a search path, padded with the working directory.
+set(CMAKE_SKIP_RPATH ON)
+
 find_program(SILICAST_CCACHE ccache)
 if(SILICAST_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER AND NOT DEFINED ENV{CCACHE_DISABLE})
   set(CMAKE_CXX_COMPILER_LAUNCHER ${SILICAST_CCACHE})
