@@ -104,6 +104,25 @@ std::vector<std::size_t> folds_of(const std::vector<FitRow>& rows, FoldBy by, st
   return result;
 }
 
+void for_each_fold(const std::vector<FitRow>& rows, FoldBy by, std::size_t folds,
+                   const std::function<void(const Fold&)>& use) {
+  const auto fold_of = folds_of(rows, by, folds);
+  for (std::size_t number = 0; number < folds; ++number) {
+    Fold fold{.number = number};
+    std::vector<FitRow> training;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      if (fold_of[i] == number)
+        fold.held_out.push_back(&rows[i]);
+      else
+        training.push_back(rows[i]);
+    }
+    if (fold.held_out.empty()) continue;
+    set_weights(training);
+    for (const FitRow& row : training) fold.training.push_back(&row);
+    use(fold);
+  }
+}
+
 HeldOutPredictor::Known::Known(const Profile& profile, const Scope& scope)
     : corrections(profile.corrections(scope)), spread(profile, scope) {}
 
@@ -123,25 +142,17 @@ HeldOut HeldOutPredictor::operator()(const FitRow& row, std::size_t fold) {
 CrossValidation cross_validate(const std::vector<FitRow>& rows, FoldBy by, std::size_t folds, unsigned threads,
                                const Progress& progress) {
   CrossValidation result{.by = by};
-  const auto fold_of = folds_of(rows, by, folds);
-  for (std::size_t fold = 0; fold < folds; ++fold) {
-    std::vector<FitRow> training;
-    for (std::size_t i = 0; i < rows.size(); ++i)
-      if (fold_of[i] != fold) training.push_back(rows[i]);
-    if (training.size() == rows.size()) continue;
-    set_weights(training);
-    std::vector<const FitRow*> pointers;
-    for (const FitRow& row : training) pointers.push_back(&row);
-    const Profiles profiles = fit_profiles(pointers, "", threads);
+  for_each_fold(rows, by, folds, [&](const Fold& fold) {
+    const Profiles profiles = fit_profiles(fold.training, "", threads);
     HeldOutPredictor predict(profiles);
-    const Efficiencies efficiencies(pointers);
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      if (fold_of[i] != fold) continue;
-      result.rows.push_back(predict(rows[i], fold));
+    const Efficiencies efficiencies(fold.training);
+    for (const FitRow* row : fold.held_out) {
+      result.rows.push_back(predict(*row, fold.number));
       efficiencies.predict(result.rows.back());
     }
-    progress("by " + std::string(name_of(by)) + ": fold " + std::to_string(fold + 1) + " of " + std::to_string(folds));
-  }
+    progress("by " + std::string(name_of(by)) + ": fold " + std::to_string(fold.number + 1) + " of " +
+             std::to_string(folds));
+  });
   set_intervals(result);
   return result;
 }

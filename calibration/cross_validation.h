@@ -41,6 +41,15 @@ struct CrossValidation {
 // Groups in the order of their hashes, dealt out like cards: folds of as many groups, whatever their names.
 std::vector<std::size_t> folds_of(const std::vector<FitRow>& rows, FoldBy by, std::size_t folds);
 
+// One of them held out. The rows to train on are copies, weighed without those held out; valid until `use` returns.
+struct Fold {
+  std::size_t number = 0;
+  std::vector<const FitRow*> training{};
+  std::vector<const FitRow*> held_out{};
+};
+void for_each_fold(const std::vector<FitRow>& rows, FoldBy by, std::size_t folds,
+                   const std::function<void(const Fold&)>& use);
+
 // Predicts rows by profiles, which outlive it; what these say of each device and stack is worked out once. Intervals
 // are left open.
 class HeldOutPredictor {

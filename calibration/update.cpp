@@ -135,21 +135,12 @@ Profile updated_profile(const Profile& prior_profile, const std::vector<const Fi
 }
 
 std::vector<HeldOut> held_out_of_updates(const Profile& prior, const std::vector<FitRow>& rows, std::size_t folds) {
-  const auto fold_of = folds_of(rows, FoldBy::cell, folds);
   std::vector<HeldOut> result;
-  for (std::size_t fold = 0; fold < folds; ++fold) {
-    std::vector<FitRow> training;
-    for (std::size_t i = 0; i < rows.size(); ++i)
-      if (fold_of[i] != fold) training.push_back(rows[i]);
-    if (training.size() == rows.size()) continue;
-    set_weights(training);
-    std::vector<const FitRow*> pointers;
-    for (const FitRow& row : training) pointers.push_back(&row);
-    const Profiles profiles{{prior.family, pointers.empty() ? prior : updated_profile(prior, pointers, "")}};
+  for_each_fold(rows, FoldBy::cell, folds, [&](const Fold& fold) {
+    const Profiles profiles{{prior.family, fold.training.empty() ? prior : updated_profile(prior, fold.training, "")}};
     HeldOutPredictor predict(profiles);
-    for (std::size_t i = 0; i < rows.size(); ++i)
-      if (fold_of[i] == fold) result.push_back(predict(rows[i], fold));
-  }
+    for (const FitRow* row : fold.held_out) result.push_back(predict(*row, fold.number));
+  });
   return result;
 }
 

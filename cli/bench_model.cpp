@@ -31,7 +31,7 @@ struct BenchModelOptions {
   std::string ubatch = "512";
   std::string kv_type = "f16";
   std::string isa;
-  bool map = true;
+  std::optional<bool> map;
   std::string output;
   std::string data;
 };
@@ -282,6 +282,9 @@ void add_bench_model(const Command& bench, Action& action) {
   command.add_option("--kv-type", options->kv_type, "Type of the KV cache: f16 (default) or q8_0").type_name("TYPE");
   command.add_option("--isa", options->isa, "The instruction set (default: the best this machine has)")
       .type_name("NAME");
+  command.add_flag(
+      "--mmap", [options] { options->map = true; },
+      "Read the file where it is mapped (default: copied where memory is ample)");
   command.add_flag(
       "--no-mmap", [options] { options->map = false; }, "Copy the file into memory, in huge pages");
   command.add_option("-o,--output,--format", options->output, "text (default), json, jsonl, csv or md")

@@ -88,8 +88,13 @@ void add_engine_options(const Command& command, EngineOptions& options) {
       .group(how_group);
   command
       .add_flag(
+          "--mmap", [&options] { options.map = true; },
+          "Read the file where it is mapped (default: copied where memory is ample)")
+      .group(how_group);
+  command
+      .add_flag(
           "--no-mmap", [&options] { options.map = false; },
-          "Copy the file into memory, each thread's rows on its own NUMA node")
+          "Copy the file into memory, in huge pages, each thread's rows on its own NUMA node")
       .group(how_group);
   command
       .add_flag(

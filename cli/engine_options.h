@@ -18,7 +18,7 @@ struct EngineOptions {
   std::string data;
   engine::SessionOptions session;
   std::optional<std::int64_t> context;  // else what is asked for needs
-  bool map = true;
+  std::optional<bool> map;
 };
 
 // The GGUF as the first argument, threads, instruction set, micro-batch, type of the cache. Throws UsageError.

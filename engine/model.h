@@ -88,10 +88,11 @@ struct Model {
 };
 
 struct LoadOptions {
-  // Read in place from the page cache, wherever its pages lie. Else copied into memory of its own, in huge pages where
-  // the system gives them, each row by the thread that a session with the same threads multiplies it with: on a machine
-  // of several NUMA nodes every thread then reads from its own.
-  bool map = true;
+  // True: read in place from the page cache, in pages of 4 KiB wherever they lie. False: copied into memory of its own,
+  // in huge pages where the system gives them, each row by the thread that a session with the same threads multiplies
+  // it with: on a machine of several NUMA nodes every thread then reads from its own. Absent: copied where twice the
+  // file's size is to be had.
+  std::optional<bool> map{};
   ThreadPool::Options threads{};  // that copy: those of the session to come
 };
 

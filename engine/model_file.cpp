@@ -79,7 +79,10 @@ std::shared_ptr<const Model> load_model(const std::filesystem::path& path,
   GgufFile header = read_gguf(path, *types);
   const std::vector<std::filesystem::path> paths = header.paths;
   const auto model = model_of(std::move(header), name, types);
-  if (!options.map) expect_memory(model->file->total_bytes(), name);
+  constexpr std::uint64_t ample = 2;
+  const std::uint64_t bytes = model->file->total_bytes();
+  const bool map = options.map.value_or(available_memory() < ample * bytes);
+  if (!map) expect_memory(bytes, name);
   std::vector<std::span<const std::byte>> parts;
   for (std::size_t i = 0; i < paths.size(); ++i) {
     Mapping mapping = Mapping::of_file(paths[i]);
@@ -89,7 +92,7 @@ std::shared_ptr<const Model> load_model(const std::filesystem::path& path,
     model->mappings.push_back(std::move(mapping));
   }
   model->tensors = tensors_in(*model->file, parts, name);
-  if (!options.map) {
+  if (!map) {
     ThreadPool pool(options.threads);
     for (std::size_t i = 0; i < model->mappings.size(); ++i)
       model->mappings[i] = copy_of(model->mappings[i], model->file->data_offsets[i], model->tensors, pool);
