@@ -3,6 +3,8 @@
 // quantization of activations.
 #pragma once
 
+#include <algorithm>
+
 #include "engine/kernel_table.h"
 #include "engine/product.h"
 
@@ -137,7 +139,8 @@ SILICAST_INLINE void quantize_bytes(const float* x, int n, float inverse, std::i
       sum = S::add_int(sum, value);
     }
     // Of what is no number every lane is the least integer, which has no opposite.
-    minus_sum16[g] = static_cast<std::int32_t>(0U - static_cast<std::uint32_t>(S::sum_int(sum)));
+    constexpr std::int32_t most = 16 * 128;
+    minus_sum16[g] = -std::clamp(S::sum_int(sum), -most, most);
   }
 }
 
