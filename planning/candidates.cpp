@@ -179,6 +179,9 @@ void Candidates::add_device(const std::string& name, const std::vector<int>& cou
                                .host_bandwidth = std::nullopt,
                                .caches = caches_of(*device),
                                .peak = static_cast<double>(devices) * peak_of(*device),
+                               .least_watts = device->power.model && device->gpu
+                                                  ? static_cast<double>(devices) * device->power.model->base
+                                                  : Watts(0),
                                .price = price ? std::optional(price->usd) : std::nullopt,
                                .price_from = !discrete && price && memory > smallest && price_of_smallest &&
                                              price->usd == price_of_smallest->usd,

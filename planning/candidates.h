@@ -42,6 +42,7 @@ struct CandidateMachine {
   Bytes host_memory;                             // where it offloads: its largest
   Bytes caches;                                  // of each device, and of the host where it offloads
   FlopsPerSecond peak;                           // of all devices, of the fastest data type
+  Watts least_watts;                             // of all devices at work, whatever they do; zero: not known
   std::optional<double> price;
   bool price_from = false;  // that of a smaller memory: this one costs more
   bool is_apple = false;

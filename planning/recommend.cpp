@@ -76,6 +76,11 @@ std::vector<Miss> missed_before(const Needs& needs, const Candidate& candidate) 
   if (needs.max_ttft && soonest > *needs.max_ttft)
     missed.push_back(
         {.need = Need::ttft, .value = soonest.value(), .limit = needs.max_ttft->value(), .is_bound = true});
+  if (needs.max_watts && machine->least_watts > *needs.max_watts)
+    missed.push_back({.need = Need::watts,
+                      .value = machine->least_watts.value(),
+                      .limit = needs.max_watts->value(),
+                      .is_bound = true});
   return missed;
 }
 

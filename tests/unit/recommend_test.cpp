@@ -109,6 +109,9 @@ TEST(Recommend, NothingIsFasterThanItsBound) {
                 << model.name << " " << quant.name << " " << machine.label;
             EXPECT_GE(point.figures[Figure::ttft], soonest_first_token(machine, quant).value())
                 << model.name << " " << quant.name << " " << machine.label;
+            if (const double watts = point.figures[Figure::power]; !std::isnan(watts)) {
+              EXPECT_GE(watts, machine.least_watts.value() * (1 - 1e-9)) << model.name << " " << machine.label;
+            }
             ++compared;
           }
   EXPECT_GT(compared, 2000U);
