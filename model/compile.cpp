@@ -158,7 +158,7 @@ double weight_scale(const Query& query, const Workload& workload) {
 Compiled bind(Query query, const QuantizedModel& model, const StepGraph& graph, std::shared_ptr<const Device> device,
               int devices, std::shared_ptr<const Stack> stack, const Database& database) {
   Executor executor = make_executor(query, *device, *stack, *database.types());
-  const Scope scope{device->id, executor.processor.architecture, stack->id};
+  const Scope scope{device->id, executor.processor.architecture, stack->generation};
   const auto profile = query.calibrated ? database.profile(stack->family, device->id) : nullptr;
   executor.weight_scale = weight_scale(query, *model.workload);
   if (profile) executor.corrections = database.corrections(stack->family, scope);

@@ -63,7 +63,7 @@ Executor host_executor(const Query& query, const Executor& device_executor, cons
   if (host.cpu_sockets > 1) executor.dram_bandwidth *= stack.numa_share;
   executor.stack = &stack;
   executor.corrections =
-      query.calibrated ? database.corrections(stack.family, {host.id, host.cpu->architecture, stack.id}) : nullptr;
+      query.calibrated ? database.corrections(stack.family, {host.id, host.cpu->architecture, stack.generation}) : nullptr;
   return executor;
 }
 

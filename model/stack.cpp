@@ -180,6 +180,7 @@ Stack read_stack(const Entry& entry, const TypeTable& types) {
   stack.name = entry.name;
   stack.family = entry.file.stem().string();
   stack.release = root.text("release");
+  stack.generation = root.text("generation", stack.id);
   stack.since = root.text("since", stack.release);
   stack.on_cpu = root.choice("processor", {"gpu", "cpu"}) == 1;
   stack.vendors = root.texts("vendors");

@@ -109,9 +109,10 @@ struct OffloadRules {
 struct Stack {
   std::string id;
   std::string name;
-  std::string family;   // shared by the generations of a stack: the name of their file
-  std::string release;  // year-month
-  std::string since;    // year-month from which its kernels are in releases; the release where it is not stated
+  std::string family;      // shared by the generations of a stack: the name of their file
+  std::string release;     // year-month
+  std::string generation;  // whose corrections it shares: of another variant, or its own id
+  std::string since;       // year-month from which its kernels are in releases; the release where it is not stated
   bool on_cpu = false;
   double numa_share = 1;  // of the memory bandwidth of several sockets together that unpinned threads reach
   std::map<std::string, double, std::less<>>

@@ -458,7 +458,8 @@ void StepEvaluator::each_work(const Compiled& compiled, Batch batch, const Batch
       return of_op(matmul_cost(compiled, product, totals));
     }
     case OpKind::convolution:
-    case OpKind::linear_attention: return of_op(state_cost(compiled, totals));
+    case OpKind::linear_attention:
+    case OpKind::state_space: return of_op(state_cost(compiled, totals));
     case OpKind::attention:
       for (const AttentionKernel& kernel : attention_kernels())
         if (const OpWork work = attention_cost(compiled, kernel, batch); work.layers > 0) use(work);

@@ -195,7 +195,7 @@ class LayerOps {
     const LayerState state = state_of(a, architecture_.hidden);
     convolve("ssm_conv1d", channels, a.convolution, state);
     vector_op(OpKind::head_norm, "qk_norm", 2 * keys, 2 * keys, flops_per_norm_value);
-    recur("gated_delta_net", channels, values, flops_per_delta_value, state);
+    recur(OpKind::linear_attention, "gated_delta_net", channels, values, flops_per_delta_value, state);
     vector_op(OpKind::gate, "ssm_norm", 2 * values, values, flops_per_norm_value + flops_per_activation_value);
     project(TensorRole::ssm_out);
   }
@@ -206,7 +206,7 @@ class LayerOps {
     convolve("ssm_conv1d", m.channels(), m.convolution, state);
     if (tensors_.has_bias(TensorRole::ssm_conv1d)) vector_op(OpKind::bias, "ssm_conv1d", m.channels(), m.channels(), 1);
     vector_op(OpKind::activation, "ssm_silu", m.channels(), m.channels(), flops_per_activation_value);
-    recur("mamba2", m.channels() + m.heads, m.inner(), flops_per_mamba2_value, state);
+    recur(OpKind::state_space, "mamba2", m.channels() + m.heads, m.inner(), flops_per_mamba2_value, state);
     vector_op(OpKind::gate, "ssm_norm", 2 * m.inner(), m.inner(), flops_per_norm_value + flops_per_activation_value);
     project(TensorRole::ssm_out);
   }
@@ -230,9 +230,9 @@ class LayerOps {
   }
 
   // One token after the other through a recurrent state.
-  void recur(std::string_view name, std::int64_t read, std::int64_t written, double flops_per_state_value,
+  void recur(OpKind kind, std::string_view name, std::int64_t read, std::int64_t written, double flops_per_state_value,
              const LayerState& state) {
-    vector_op(OpKind::linear_attention, name, read, written, 0);
+    vector_op(kind, name, read, written, 0);
     ops_.back().state = state.recurrent;
     ops_.back().flops = flops_per_state_value * static_cast<double>(state.recurrent);
   }

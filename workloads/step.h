@@ -25,14 +25,15 @@ enum class OpKind : std::uint8_t {
   kv_append,         // storing the new keys and values
   attention,         // scores, softmax and weighted values over the cache
   convolution,       // causal convolution over the last tokens
-  linear_attention,  // the gated delta rule or Mamba-2 over a recurrent state
+  linear_attention,  // the gated delta rule over a recurrent state
+  state_space,       // Mamba-2's selective scan over a recurrent state
   gate,              // sigmoid gate on the attention output
   activation,        // SwiGLU and its kin
   router,            // softmax and top-k over the experts
   expert_sum,        // weighted sum of the chosen experts' outputs
   add,               // residual connection
 };
-constexpr std::size_t op_kind_count = 16;
+constexpr std::size_t op_kind_count = 17;
 std::string_view name_of(OpKind kind);
 
 struct MatmulShape {
