@@ -116,6 +116,8 @@ class LayerOps {
     vector_op(OpKind::rope, "rope", roped, roped, flops_per_rope_value);
     const std::int64_t latent = a.kv_lora_rank + a.qk_rope_dim;
     per_head(TensorRole::attn_k_b, a.qk_nope_dim, a.kv_lora_rank, a.heads);
+    const std::int64_t joined = (a.heads + 1) * latent + a.heads * a.value_dim;
+    vector_op(OpKind::latent_join, "attn_join", joined, joined, 0);
     vector_op(OpKind::kv_append, "kv_append", latent, latent, 0);
     attention({.heads = a.heads, .kv_heads = 1, .key_dim = latent, .value_dim = a.kv_lora_rank, .cached_keys = latent});
     per_head(TensorRole::attn_v_b, a.kv_lora_rank, a.value_dim, a.heads);
@@ -304,7 +306,7 @@ class LayerOps {
 
   void feed(const ExpertFeedForward& f) {
     project(TensorRole::ffn_gate_inp);
-    vector_op(OpKind::router, "router", f.experts, f.used,
+    vector_op(f.router_bias ? OpKind::biased_router : OpKind::router, "router", f.experts, f.used,
               flops_per_softmax_value * static_cast<double>(f.experts) /
                   static_cast<double>(std::max<std::int64_t>(f.used, 1)));
     project(TensorRole::ffn_latent_down);

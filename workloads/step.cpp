@@ -12,9 +12,10 @@ namespace silicast {
 namespace {
 
 constexpr std::array<std::string_view, op_kind_count> op_names{
-    "embedding", "norm",       "head_norm",   "matmul",           "expert_matmul", "bias", "rope",
-    "kv_append", "attention",  "convolution", "linear_attention", "state_space",   "gate", "activation",
-    "router",    "expert_sum", "add"};
+    "embedding", "norm",       "head_norm", "matmul",        "expert_matmul",    "bias",
+    "rope",      "kv_append",  "attention", "convolution",   "linear_attention", "state_space",
+    "gate",      "activation", "router",    "biased_router", "latent_join",      "expert_sum",
+    "add"};
 
 struct LayerTensors {
   int kind = 0;

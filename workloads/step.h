@@ -30,10 +30,12 @@ enum class OpKind : std::uint8_t {
   gate,              // sigmoid gate on the attention output
   activation,        // SwiGLU and its kin
   router,            // softmax and top-k over the experts
+  biased_router,     // sigmoid scores, the top-k chosen with a bias
+  latent_join,       // joining the parts of latent attention's queries and keys, and the results of its heads
   expert_sum,        // weighted sum of the chosen experts' outputs
   add,               // residual connection
 };
-constexpr std::size_t op_kind_count = 17;
+constexpr std::size_t op_kind_count = 19;
 std::string_view name_of(OpKind kind);
 
 struct MatmulShape {
