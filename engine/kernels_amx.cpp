@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/product_amx.h"
+#include "engine/product_amx_float.h"
 
 namespace silicast::engine {
 
@@ -12,6 +12,9 @@ void set_amx(Kernels& kernels) {
     else
       kernels.gemm_wide[index_of(type)] = amx_block_gemm<type>;
   });
+  kernels.gemm_wide[index_of(BlockType::f32)] = amx_float_gemm<float>;
+  kernels.gemm_wide[index_of(BlockType::f16)] = amx_float_gemm<Half>;
+  kernels.gemm_wide[index_of(BlockType::bf16)] = amx_float_gemm<Bfloat>;
 }
 
 }  // namespace silicast::engine

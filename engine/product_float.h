@@ -20,10 +20,10 @@ SILICAST_INLINE typename S::F32 load_weights(const Bfloat* p) {
   return S::load_bfloat(p);
 }
 
-// N activation rows at once. Four sums each for a single row: an FMA takes four cycles, two can start in each.
+// N activation rows at once. Eight sums for a single row: an FMA takes four cycles, two can start in each.
 template <class S, class T, int N>
 void float_gemv_few(const ProductTask& task, std::int64_t first) {
-  constexpr int chains = N == 1 ? 8 : 2;
+  constexpr int chains = N == 1 ? 8 : N == 2 ? 4 : N <= 4 ? 2 : 1;
   constexpr std::int64_t step = chains * S::lanes;
   const float* x[N];
   for (int n = 0; n < N; ++n) x[n] = reinterpret_cast<const float*>(task.activation(first + n));
@@ -52,8 +52,15 @@ void float_gemv_few(const ProductTask& task, std::int64_t first) {
 template <class S, class T>
 void float_gemv(const ProductTask& task) {
   std::int64_t i = 0;
+  if constexpr (S::tile_columns >= 6)
+    for (; i + 8 <= task.count; i += 8) float_gemv_few<S, T, 8>(task, i);
   for (; i + 4 <= task.count; i += 4) float_gemv_few<S, T, 4>(task, i);
-  for (; i < task.count; ++i) float_gemv_few<S, T, 1>(task, i);
+  switch (task.count - i) {
+    case 3: return float_gemv_few<S, T, 3>(task, i);
+    case 2: return float_gemv_few<S, T, 2>(task, i);
+    case 1: return float_gemv_few<S, T, 1>(task, i);
+    default: return;
+  }
 }
 
 // ---------------------------------------------------------------- gemm

@@ -6,7 +6,8 @@
 // most n u sum |term|, u = 2^-24. The kernel's terms per chunk and lane: up to 16 products, 2 for bias and min, each
 // with three roundings for the scales; then chunks and 16 lanes are added: n <= 64 + chunks. The bias (q + 128 instead
 // of q) makes terms that cancel: |term| counts |q| + 2 bias. Scales times activations below 2^-126 lose their low bits:
-// 2^-149 each, times integers of up to 32 * 255 * 127.
+// 2^-149 each, times integers of up to 32 * 255 * 127. AMX's products of bfloat16 take digits and sums below 2^-126 as
+// zero: of three digits each, of a weight or an activation that meets the other factor.
 #include <gtest/gtest.h>
 
 #include "tests/kernels/samples.h"
@@ -18,6 +19,7 @@ using namespace test;
 
 constexpr double unit = 0x1p-24;
 constexpr double denormal_floor = 0x1p-149 * 32 * 255 * 127;
+constexpr double flushed_digits = 3 * 0x1p-126;
 
 // sum |term| of one output; zero-length template for the float types, whose terms are the products themselves.
 template <BlockType type>
@@ -51,6 +53,15 @@ double terms_of(const Weights& weights, std::int64_t r, const std::vector<float>
   return total;
 }
 
+// What AMX may take as zero in one product of floats.
+double flushed(const Weights& weights, std::int64_t r, const std::vector<float>& x) {
+  std::vector<float> row(x.size());
+  traits_of(weights.type).dequantize(weights.row(r), row.data(), weights.columns);
+  double total = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) total += 1 + std::abs(static_cast<double>(row[i])) + std::abs(x[i]);
+  return flushed_digits * total;
+}
+
 // The activations as their format gives them back: what the kernel multiplies. Q8_1's s is a rounded sum of its own.
 std::vector<float> seen(const TypeTraits& traits, const float* x, std::int64_t columns) {
   const ActivationTraits& partner = traits_of(traits.activation);
@@ -72,6 +83,7 @@ void expect_product(const Kernels& kernels, const Weights& weights, const std::v
   activations.set(kernels, traits.activation, x.data(), weights.columns, weights.columns, count);
   const Scratch scratch(weights.columns);
   matmul(kernels, weights.matrix(), activations, {.data = actual.data(), .stride = weights.rows}, rows, scratch);
+  const bool flushes = isa_of(kernels) == Isa::amx && traits.activation == ActivationType::f32;
   const double roundings = traits.activation == ActivationType::f32 ? static_cast<double>(weights.columns)
                                                                     : 64.0 + static_cast<double>(weights.columns) / 256;
   for (std::int64_t i = 0; i < count; ++i) {
@@ -83,7 +95,8 @@ void expect_product(const Kernels& kernels, const Weights& weights, const std::v
         continue;
       }
       const double tolerance = roundings * unit * terms_of(weights, r, activation) +
-                               denormal_floor * static_cast<double>(weights.columns) / 16;
+                               denormal_floor * static_cast<double>(weights.columns) / 16 +
+                               (flushes ? flushed(weights, r, activation) : 0);
       ASSERT_NEAR(actual[at], expected[at], tolerance)
           << traits.name << " " << name_of(isa_of(kernels)) << " " << what << ": row " << r << " of " << weights.rows
           << ", activation " << i << " of " << count << ", columns " << weights.columns;
