@@ -20,33 +20,53 @@ SILICAST_INLINE typename S::F32 load_weights(const Bfloat* p) {
   return S::load_bfloat(p);
 }
 
-// N activation rows at once. Eight sums for a single row: an FMA takes four cycles, two can start in each.
-template <class S, class T, int N>
-void float_gemv_few(const ProductTask& task, std::int64_t first) {
+// R rows of weights by N rows of activations at once, in `chains` sums each: an FMA takes four cycles, two can start in
+// each.
+template <class S, class T, int R, int N>
+void float_gemv_rows(const ProductTask& task, std::int64_t row, const float* const (&x)[N], std::int64_t first) {
   constexpr int chains = N == 1 ? 8 : N == 2 ? 4 : N <= 4 ? 2 : 1;
   constexpr std::int64_t step = chains * S::lanes;
-  const float* x[N];
-  for (int n = 0; n < N; ++n) x[n] = reinterpret_cast<const float*>(task.activation(first + n));
-  for (std::int64_t r = task.begin; r < task.end; ++r) {
-    const auto* w = reinterpret_cast<const T*>(task.weights + r * task.row_bytes);
-    typename S::F32 sum[N][chains];
+  const T* w[R];
+  for (int r = 0; r < R; ++r) w[r] = reinterpret_cast<const T*>(task.weights + (row + r) * task.row_bytes);
+  typename S::F32 sum[R][N][chains];
+  for (int r = 0; r < R; ++r)
     for (int n = 0; n < N; ++n)
-      for (int c = 0; c < chains; ++c) sum[n][c] = S::zero();
-    std::int64_t k = 0;
-    for (; k + step <= task.columns; k += step)
+      for (int c = 0; c < chains; ++c) sum[r][n][c] = S::zero();
+  std::int64_t k = 0;
+  for (; k + step <= task.columns; k += step) {
+#pragma GCC unroll 2
+    for (int r = 0; r < R; ++r) prefetch_ahead<step * sizeof(T)>(w[r] + k);
 #pragma GCC unroll 8
-      for (int c = 0; c < chains; ++c) {
-        const auto weights = load_weights<S>(w + k + c * S::lanes);
+    for (int c = 0; c < chains; ++c) {
+      typename S::F32 weights[R];
+#pragma GCC unroll 2
+      for (int r = 0; r < R; ++r) weights[r] = load_weights<S>(w[r] + k + c * S::lanes);
 #pragma GCC unroll 8
-        for (int n = 0; n < N; ++n) sum[n][c] = S::fma(weights, S::load(x[n] + k + c * S::lanes), sum[n][c]);
+      for (int n = 0; n < N; ++n) {
+        const auto activations = S::load(x[n] + k + c * S::lanes);
+#pragma GCC unroll 2
+        for (int r = 0; r < R; ++r) sum[r][n][c] = S::fma(weights[r], activations, sum[r][n][c]);
       }
-    for (; k < task.columns; k += S::lanes)
-      for (int n = 0; n < N; ++n) sum[n][0] = S::fma(load_weights<S>(w + k), S::load(x[n] + k), sum[n][0]);
-    for (int n = 0; n < N; ++n) {
-      for (int c = 1; c < chains; ++c) sum[n][0] = S::add(sum[n][0], sum[n][c]);
-      task.out[(first + n) * task.out_stride + r] = S::sum(sum[n][0]);
     }
   }
+  for (; k < task.columns; k += S::lanes)
+    for (int r = 0; r < R; ++r)
+      for (int n = 0; n < N; ++n) sum[r][n][0] = S::fma(load_weights<S>(w[r] + k), S::load(x[n] + k), sum[r][n][0]);
+  for (int r = 0; r < R; ++r)
+    for (int n = 0; n < N; ++n) {
+      for (int c = 1; c < chains; ++c) sum[r][n][0] = S::add(sum[r][n][0], sum[r][n][c]);
+      task.out[(first + n) * task.out_stride + row + r] = S::sum(sum[r][n][0]);
+    }
+}
+
+template <class S, class T, int N>
+void float_gemv_few(const ProductTask& task, std::int64_t first) {
+  constexpr int rows = N == 8 ? 2 : 1;  // eight rows of activations do not fit into the first-level cache
+  const float* x[N];
+  for (int n = 0; n < N; ++n) x[n] = reinterpret_cast<const float*>(task.activation(first + n));
+  std::int64_t r = task.begin;
+  for (; r + rows <= task.end; r += rows) float_gemv_rows<S, T, rows, N>(task, r, x, first);
+  for (; r < task.end; ++r) float_gemv_rows<S, T, 1, N>(task, r, x, first);
 }
 
 template <class S, class T>
