@@ -127,6 +127,7 @@ struct Observed {
   std::vector<OpWork> work;
   double step_seconds = 0;
   double seconds = 0;
+  bool decodes = false;  // one row of activations, or a step of decoding
 
   [[nodiscard]] double predicted(const Corrections& corrections) const {
     double sum = step_seconds * corrections.step;
@@ -139,7 +140,10 @@ struct Observed {
 };
 
 Observed observed(const FitRow& row, const HostPace& pace) {
-  Observed result{.work = {}, .step_seconds = row.step_seconds / pace.arithmetic, .seconds = row.tokens / row.measured};
+  Observed result{.work = {},
+                  .step_seconds = row.step_seconds / pace.arithmetic,
+                  .seconds = row.tokens / row.measured,
+                  .decodes = row.metric == Metric::decode_rate};
   for (const OpWork& op : row.work) result.work.push_back(at_pace(op, pace));
   return result;
 }
@@ -150,6 +154,9 @@ double loss(double error) {
   const double times = error / large;
   return large * large * (std::sqrt(1 + times * times) - 1);
 }
+
+// Decoding is what the machine is mostly asked for, and the smaller errors are seen in.
+double weight(const Observed& row) { return row.decodes ? 3 : 1; }
 
 struct Unknown {
   double* value = nullptr;
@@ -168,9 +175,11 @@ std::vector<Unknown> unknowns_of(const std::vector<Observed>& all, Corrections& 
     return factors.try_emplace(std::string(name), 1.0).first->second;
   };
   for (const Observed& row : all) {
-    if (row.step_seconds > 0) bears(corrections.step, row);
+    // What is paid once a step or an operation shows in decoding: in a prompt it is less than the products' own errors.
+    if (row.decodes && row.step_seconds > 0) bears(corrections.step, row);
     for (const OpWork& op : row.work) {
-      if (op.launch > 0) bears(corrections.launch, row);
+      if (row.decodes && op.launch > 0) bears(corrections.launch, row);
+      if (row.decodes && op.dram > 0) bears(corrections.bandwidth, row);
       if (!op.type.empty() && op.dequant > 0) bears(named(corrections.unpack_of_type, op.type), row);
       if (!op.type.empty() && op.matrix > 0 && !op.unpacked_before)
         bears(named(corrections.matrix_of_type, op.type), row);
@@ -253,7 +262,8 @@ void HostFit::fit(const std::vector<HostKernel>& kernels, const std::vector<Host
   KernelWork work(database_, device_file_);
   for (const HostKernel& kernel : kernels)
     if (const auto op = work.of(kernel))
-      all.push_back({.work = {at_pace(*op, kernel.pace)}, .step_seconds = 0, .seconds = kernel.time.value()});
+      all.push_back(
+          {.work = {at_pace(*op, kernel.pace)}, .seconds = kernel.time.value(), .decodes = kernel.batch == 1});
   for (const HostRun& run : runs) all.push_back(observed(row_of(run), run.pace));
   // A pull towards one, so that what nothing tells stays where the description put it.
   constexpr double pull = 1e-5;
@@ -268,7 +278,8 @@ void HostFit::fit(const std::vector<HostKernel>& kernels, const std::vector<Host
           least(std::max(-farthest_log, before - reach), std::min(farthest_log, before + reach), [&](double x) {
             *unknown.value = std::exp(x);
             double sum = pull * x * x;
-            for (const Observed* row : unknown.rows) sum += loss(std::log(row->predicted(corrections_) / row->seconds));
+            for (const Observed* row : unknown.rows)
+              sum += weight(*row) * loss(std::log(row->predicted(corrections_) / row->seconds));
             return sum;
           });
       *unknown.value = std::exp(found);
@@ -292,6 +303,7 @@ Profile HostFit::profile(const std::vector<HostRun>& held_out, std::size_t rows,
   const auto put = [&](const std::string& name, double factor) {
     profile.parameters[name] = {.log = std::log(factor), .sd = kernel_sd};
   };
+  put(parameter_name("bandwidth", "device", scope_.device), corrections_.bandwidth);
   put(parameter_name("launch", "device", scope_.device), corrections_.launch);
   put("step/stack", corrections_.step);
   for (const auto& [type, factor] : corrections_.unpack_of_type) put(parameter_name("unpack", "type", type), factor);
@@ -306,7 +318,7 @@ Profile HostFit::profile(const std::vector<HostRun>& held_out, std::size_t rows,
                          .prefill = std::max(at_least, of_median * median(errors[1]))});
   profile.decode_rows = profile.prefill_rows = 0;
   for (const HostRun& run : held_out) ++(run.prompt > 0 ? profile.prefill_rows : profile.decode_rows);
-  profile.spread["launch/device"] = kernel_sd;
+  profile.spread["bandwidth/device"] = profile.spread["launch/device"] = kernel_sd;
   profile.measurements[scope_.device][scope_.stack] = static_cast<std::int64_t>(rows);
   profile.architectures[scope_.architecture] = static_cast<std::int64_t>(rows);
   return profile;

@@ -7,7 +7,8 @@
 //   unpack     of each type: its products with one activation row tell most of it
 //   matrix     of each type: products with many rows
 //   kernel     what a kernel does beside, for all types; attention, from runs at two depths
-//   launch     and step: runs, on one thread and on all
+//   launch     and step: runs that decode, on one thread and on all
+//   bandwidth  what products and runs that decode reach of the limit
 //
 // No datasheet and no other machine bears on it: the profile replaces what was assumed of the stack "silicast-engine".
 //

@@ -72,28 +72,44 @@ HostMachine machine_of(const std::vector<engine::Limit>& limits) {
   return m;
 }
 
-// The pace of this moment, on so many threads.
+// What the machine does at a moment, over the middle of what it did at others.
 class Pace {
  public:
-  HostPace now(int threads) {
-    engine::ThreadPool pool({.threads = threads});
-    // Only its ratio to earlier ones counts: a part of the memory will do.
-    constexpr std::int64_t part = 4;
-    const engine::Roof roof =
-        engine::measure_roof(pool, {.least = 3, .most = 20, .seconds = 0.1}, engine::streaming_bytes() / part);
-    return of(roof, threads);
+  void add(const engine::Roof& roof, int threads) {
+    seen_[threads].read.push_back(roof.read);
+    seen_[threads].operations.push_back(roof.operations);
   }
-  // Over the first that was seen.
-  HostPace of(const engine::Roof& roof, int threads) {
-    const engine::Roof& first = first_.try_emplace(threads, roof).first->second;
-    return {.read = roof.read / first.read, .arithmetic = roof.operations / first.operations};
+  [[nodiscard]] HostPace of(const engine::Roof& roof, int threads) const {
+    const Seen& seen = seen_.at(threads);
+    return {.read = roof.read / quantile(seen.read, 0.5),
+            .arithmetic = roof.operations / quantile(seen.operations, 0.5)};
   }
 
  private:
-  std::map<int, engine::Roof> first_;
+  struct Seen {
+    std::vector<double> read;
+    std::vector<double> operations;
+  };
+  std::map<int, Seen> seen_;
 };
 
-std::vector<HostKernel> kernels_of(bool quick, Pace& pace) {
+engine::Roof roof_now(int threads) {
+  engine::ThreadPool pool({.threads = threads});
+  // Only its ratio to others counts: a part of the memory will do.
+  constexpr std::int64_t part = 4;
+  return engine::measure_roof(pool, {.least = 3, .most = 20, .seconds = 0.1}, engine::streaming_bytes() / part);
+}
+
+// Before anything else has been measured.
+Pace pace_at_rest() {
+  Pace pace;
+  constexpr int samples = 5;
+  for (int i = 0; i < samples; ++i)
+    for (const int threads : one_and_all()) pace.add(roof_now(threads), threads);
+  return pace;
+}
+
+std::vector<HostKernel> kernels_of(bool quick) {
   engine::KernelBenchOptions options;
   options.quick = true;
   options.shapes = {engine::layer_shapes().front()};
@@ -102,8 +118,11 @@ std::vector<HostKernel> kernels_of(bool quick, Pace& pace) {
   options.threads = one_and_all();
   options.cold = true;
   options.progress = progress_line;
+  const auto results = engine::measure_kernels(options);
+  Pace pace;
+  for (const auto& r : results) pace.add(r.roof, r.what.threads);
   std::vector<HostKernel> kernels;
-  for (const auto& r : engine::measure_kernels(options)) {
+  for (const auto& r : results) {
     const auto& traits = engine::traits_of(r.what.type);
     kernels.push_back({.type = std::string(traits.name),
                        .rows = r.what.shape.rows,
@@ -128,12 +147,13 @@ struct ModelRuns {
 
 // Told apart by model and quantization: none of the held-out runs shares either with the others.
 std::vector<ModelRuns> fitted_runs(bool quick) {
-  return {{"qwen2.5-0.5b",
+  return {{"qwen2.5-1.5b",
            "Q8_0",
            {{.prompt = 128},
             {.prompt = 128, .depth = 1024},
             {.gen = quick ? 8 : 32},
-            {.gen = quick ? 8 : 32, .depth = 2048}}}};
+            {.gen = quick ? 8 : 32, .depth = 2048}}},
+          {"smollm2-1.7b", "Q4_1", {{.prompt = 256}, {.gen = quick ? 8 : 32}, {.gen = 8, .batch = 4}}}};
 }
 std::vector<ModelRuns> held_out_runs(bool quick) {
   std::vector<ModelRuns> runs{
@@ -147,7 +167,7 @@ std::vector<ModelRuns> held_out_runs(bool quick) {
   return runs;
 }
 
-void run_model(const Database& database, const ModelRuns& what, int repetitions, Pace& pace,
+void run_model(const Database& database, const ModelRuns& what, int repetitions, const Pace& pace,
                std::vector<Measured>& results) {
   const QuantName name = parse_quant_name(what.quant);
   const auto model = engine::synthesize_model(
@@ -159,11 +179,12 @@ void run_model(const Database& database, const ModelRuns& what, int repetitions,
     sequences = std::max(sequences, test.batch);
   }
   for (const int threads : one_and_all()) {
-    const HostPace now = pace.now(threads);
     engine::Session session(model, {.threads = threads, .context = context, .sequences = sequences});
+    HostPace before = pace.of(roof_now(threads), threads);
     for (const auto& test : what.tests) {
       progress_line(what.model + " " + what.quant + ", " + test.name() + ", " + std::to_string(threads) + " threads");
       const engine::ModelRun run = engine::measure_model(session, test, repetitions);
+      const HostPace after = pace.of(roof_now(threads), threads);
       results.push_back({.run = {.model = what.model,
                                  .quant = what.quant,
                                  .prompt = test.prompt,
@@ -172,15 +193,17 @@ void run_model(const Database& database, const ModelRuns& what, int repetitions,
                                  .batch = test.batch,
                                  .threads = threads,
                                  .tokens_per_second = run.undisturbed_tokens_per_second(),
-                                 .pace = now},
+                                 .pace = {.read = (before.read + after.read) / 2,
+                                          .arithmetic = (before.arithmetic + after.arithmetic) / 2}},
                          .wall_tokens_per_second = run.tokens_per_second(),
                          .disturbed = run.sample.is_disturbed()});
+      before = after;
     }
   }
 }
 
 std::vector<Measured> run_all(const Database& database, const std::vector<ModelRuns>& runs, int repetitions,
-                              Pace& pace) {
+                              const Pace& pace) {
   std::vector<Measured> results;
   for (const ModelRuns& what : runs) run_model(database, what, repetitions, pace, results);
   return results;
@@ -275,11 +298,9 @@ ExitCode measured_here(const HostOptions& options) {
   const std::string date = today();
   const auto [machine, device_file] = describe_host(options.folder(), date);
   const std::filesystem::path out = options.folder();
-  // Each against the first that was taken in the same way.
-  Pace pace_of_kernels, pace;
-  for (const int threads : one_and_all()) pace.now(threads);
-  const auto kernels = kernels_of(options.quick, pace_of_kernels);
-  const int repetitions = options.quick ? 2 : 5;
+  const Pace pace = pace_at_rest();
+  const auto kernels = kernels_of(options.quick);
+  const int repetitions = options.quick ? 3 : 5;
   const auto fitted = run_all(database, fitted_runs(options.quick), repetitions, pace);
   std::vector<HostRun> runs;
   for (const Measured& m : fitted) runs.push_back(m.run);

@@ -28,10 +28,12 @@ bool matches(const Entry& entry, const std::vector<std::string>& words) {
                      [&](const std::string& word) { return names.find(canonical_name(word)) != std::string::npos; });
 }
 
-std::vector<Entry> chosen(const Catalogue& catalogue, const ListOptions& options) {
-  std::vector<Entry> entries = catalogue.all();
+std::vector<Entry> chosen(std::vector<Entry> entries, const ListOptions& options) {
   std::erase_if(entries, [&](const Entry& entry) { return !matches(entry, options.words); });
   return entries;
+}
+std::vector<Entry> chosen(const Catalogue& catalogue, const ListOptions& options) {
+  return chosen(catalogue.all(), options);
 }
 
 // A number with its unit for people, the base unit for programs.
@@ -78,7 +80,9 @@ Table devices(const Database& database, const ListOptions& options) {
                           {"tdp_watts", "TDP", true},
                           {"stack", "stack"}},
               .rows = {}};
-  for (const Entry& entry : chosen(database.devices(), options)) {
+  std::vector<Entry> entries = database.devices().all();
+  for (Entry& own : database.own_devices()) entries.push_back(std::move(own));
+  for (const Entry& entry : chosen(std::move(entries), options)) {
     const Device d = read_device(entry);
     table.rows.push_back({{d.id},
                           {d.name},

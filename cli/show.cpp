@@ -135,7 +135,7 @@ std::string show(const ShowOptions& options) {
   const Database database(data_folder(options.data));
   if (options.kind == "model") return show_model(options, database);
   if (options.kind == "device") {
-    const Entry entry = database.devices().find_or_read(options.name);
+    const Entry entry = database.device_entry(options.name);
     const Device device = read_device(entry);
     Page page = entry_page(entry, options.kind);
     if (device.gpu) page.parts.push_back(peaks(device));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/database.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "base/document.h"
@@ -82,11 +83,23 @@ std::shared_ptr<const T> Database::cached(Cache<T>& cache, std::string_view name
   return value;
 }
 
+Entry Database::device_entry(std::string_view name) const { return devices_.find_or_read(own_device(name)); }
+
+std::vector<Entry> Database::own_devices() const {
+  std::vector<Entry> entries;
+  std::error_code none;
+  const auto folder = user_folder();
+  if (folder.empty()) return entries;
+  for (const auto& file : std::filesystem::directory_iterator(folder / "devices", none))
+    if (file.path().extension() == ".yaml") entries.push_back(devices_.find_or_read(file.path().string()));
+  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.id < b.id; });
+  return entries;
+}
+
 std::shared_ptr<const Device> Database::device(std::string_view name,
                                                const std::vector<FieldOverride>& overrides) const {
-  if (overrides.empty())
-    return cached(device_cache_, name, [&] { return read_device(devices_.find_or_read(own_device(name))); });
-  Entry entry = devices_.find_or_read(own_device(name));
+  if (overrides.empty()) return cached(device_cache_, name, [&] { return read_device(device_entry(name)); });
+  Entry entry = device_entry(name);
   for (const auto& [path, value] : overrides)
     set_path(entry.figures, path, value, Mark{std::make_shared<const std::string>("--set " + path + "=" + value)});
   return std::make_shared<const Device>(read_device(entry));

@@ -44,6 +44,9 @@ class Database {
   // suggestions.
   [[nodiscard]] std::shared_ptr<const Device> device(std::string_view name,
                                                      const std::vector<FieldOverride>& overrides = {}) const;
+  [[nodiscard]] Entry device_entry(std::string_view name) const;
+  // Those of the user's own folder, by id.
+  [[nodiscard]] std::vector<Entry> own_devices() const;
   [[nodiscard]] std::shared_ptr<const Stack> stack(std::string_view name) const;
   [[nodiscard]] std::shared_ptr<const Link> link(std::string_view name) const;
   [[nodiscard]] std::shared_ptr<const QuantScheme> quant(std::string_view name) const;

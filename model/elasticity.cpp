@@ -120,7 +120,7 @@ std::vector<Figure> figures_of(Entry entry, const std::vector<FieldOverride>& ov
 
 // The entry that the device was read from; "NAMExN" is N of them.
 Entry entry_of(const Compiled& c, const Database& database) {
-  return database.devices().find_or_read(split_device_count(c.query.device, database).first);
+  return database.device_entry(split_device_count(c.query.device, database).first);
 }
 
 std::optional<Elasticity> of_group(const Group& group, const Compiled& c, const Speeds& before,
@@ -179,7 +179,7 @@ std::vector<Elasticity> elasticities(const Compiled& c, const Explanation& e, co
   if (!e.prefill && !e.decode) return {};
   std::vector<Figure> figures = figures_of(entry_of(c, database), c.query.overrides, false);
   if (!c.query.host.empty()) {
-    const auto of_host = figures_of(database.devices().find_or_read(c.query.host), c.query.host_overrides, true);
+    const auto of_host = figures_of(database.device_entry(c.query.host), c.query.host_overrides, true);
     figures.insert(figures.end(), of_host.begin(), of_host.end());
   }
   const Speeds before = speeds_of(e.prediction);

@@ -62,8 +62,9 @@ Executor host_executor(const Query& query, const Executor& device_executor, cons
     executor.dram_bandwidth = std::min(*host.memory.cpu_bandwidth, executor.dram_bandwidth);
   if (host.cpu_sockets > 1) executor.dram_bandwidth *= stack.numa_share;
   executor.stack = &stack;
-  executor.corrections =
-      query.calibrated ? database.corrections(stack.family, {host.id, host.cpu->architecture, stack.generation}) : nullptr;
+  executor.corrections = query.calibrated
+                             ? database.corrections(stack.family, {host.id, host.cpu->architecture, stack.generation})
+                             : nullptr;
   return executor;
 }
 
