@@ -245,7 +245,9 @@ TEST_F(Mapping, TheLatestGenerationThatWasThereIsTheStack) {
   o.source_date = "2025-10";
   EXPECT_EQ(query_of(o).stack, "llama.cpp-cuda-2025");
   o.source_date = "2025-11";
-  EXPECT_EQ(query_of(o).stack, "llama.cpp-cuda") << "the fusions came in that month";
+  EXPECT_EQ(query_of(o).stack, "llama.cpp-cuda-2026-01") << "the fusions came in that month";
+  o.source_date = "2026-03";
+  EXPECT_EQ(query_of(o).stack, "llama.cpp-cuda") << "the gated delta rule in one kernel";
   o.source_date = "2023-09";
   EXPECT_TRUE(old.starts_with("llama.cpp-cuda-20")) << old;
   o.model = "gpt-oss-20b";
@@ -270,9 +272,9 @@ TEST_F(Mapping, NotesNameTheBuild) {
   o.source_date = "2025-07";
   EXPECT_EQ(query_of(o).stack, "llama.cpp-rocm-2025-hipblaslt") << "attention by rocWMMA did not run on RDNA3.5 yet";
   o.source_date = "2026-02";
-  EXPECT_EQ(query_of(o).stack, "llama.cpp-rocm") << "that generation has no such build";
+  EXPECT_EQ(query_of(o).stack, "llama.cpp-rocm-2026-01") << "that generation has no such build";
   o.notes = "hipBLASLt off";
-  EXPECT_EQ(query_of(o).stack, "llama.cpp-rocm-rocblas");
+  EXPECT_EQ(query_of(o).stack, "llama.cpp-rocm-2026-01-rocblas");
   o.backend = "llama.cpp-vulkan";
   o.source_date = "2026-08";
   o.notes = "env=vulkan_amdvlk";
