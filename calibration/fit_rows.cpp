@@ -12,6 +12,7 @@
 
 #include "base/text.h"
 #include "calibration/baselines.h"
+#include "calibration/plausibility.h"
 #include "calibration/question.h"
 #include "model/machine.h"
 
@@ -32,6 +33,8 @@ struct OddSource {
 constexpr std::array odd_sources{
     OddSource{"enescingoz", "m5", "throttled or odd machine"}, OddSource{"isotopp", "", "throttled or odd machine"},
     OddSource{"krisdcosta", "m4", "throttled or odd machine"},
+    // A passively cooled phone: run by run slower with nothing else changed (16.1, 13.9, 13.0, 12.5 tokens/s).
+    OddSource{"krisdcosta", "tensor g1", "throttled or odd machine"},
     OddSource{"guruswami", "3080", "spills out of the card's memory"},
     OddSource{"discussions/491", "5120", "a GPU takes part, not said which of it"},
     OddSource{"localscore", "", "average over several shapes"},
@@ -188,6 +191,8 @@ void answer(const std::vector<Candidate>& batch, const std::vector<Observation>&
       c.layers = layer_memory(*c.workload, memory_request(c).cache, c.stack->allocation);
       if (const auto reason = impossible(question, c))
         outcome.reason = reason->reason;
+      else if (beyond_the_hardware(question, observations[index].value, c))
+        outcome.reason = "beyond what the hardware allows";
       else if (c.evaluator.each() == nullptr || c.placement.uses_host())
         outcome.reason = "not all on one device";
       else if (c.stack->allocation.rule != BufferRule::paged && question.query.concurrency > 1)

@@ -205,6 +205,13 @@ std::optional<Doubt> unit_slip(const Question& question, double value, const Pre
 
 }  // namespace
 
+std::optional<Doubt> beyond_the_hardware(const Question& question, double value, const Compiled& c) {
+  Limits limits = limits_of(c);
+  limits.step_seconds /= c.machine.devices;
+  limits.token_seconds /= c.machine.devices;
+  return too_fast(question, value, limits);
+}
+
 Plausibility::Verdict Plausibility::operator()(const Observation& row) {
   try {
     const QuestionOrReason mapped = mapper_(row);

@@ -25,6 +25,9 @@ struct Doubt {
   std::string detail;
 };
 
+// Faster than the device, or all of several, can read the weights or multiply.
+std::optional<Doubt> beyond_the_hardware(const Question& question, double value, const Compiled& c);
+
 class Plausibility {
  public:
   explicit Plausibility(const Database& database);
