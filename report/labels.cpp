@@ -48,8 +48,14 @@ std::vector<LabelPlace> placed_labels(const std::vector<LabelledPoint>& points, 
     taken.push_back({p.x - point_radius, p.x + point_radius, p.y - point_radius, p.y + point_radius});
   std::vector<LabelPlace> places;
   for (const LabelledPoint& point : points) {
+    std::vector<LabelPlace> tried(candidates.begin(), candidates.end());
+    // Then above or below, as far aside as the edges ask.
+    const double length = character_width * static_cast<double>(point.text.size());
+    const double start = std::clamp(point.x - length / 2, 0.0, std::max(0.0, width - length));
+    for (const double dy : {-16.0, 16.0, -32.0, 32.0, -48.0, 48.0})
+      tried.push_back({true, start - point.x, dy, "left"});
     LabelPlace chosen;
-    for (const LabelPlace& candidate : candidates) {
+    for (const LabelPlace& candidate : tried) {
       const Box box = box_of(point, candidate);
       const bool inside = box.left >= 0 && box.right <= width && box.bottom >= 0 && box.top <= height;
       if (!inside || std::any_of(taken.begin(), taken.end(), [&](const Box& other) { return box.meets(other); }))
