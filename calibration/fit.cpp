@@ -51,7 +51,7 @@ class Parameters {
       const auto chain = pooled_names(quantity, scope);
       if (chain.front() != name) continue;
       std::optional<std::size_t> parent;
-      for (auto link = chain.rbegin(); link != chain.rend(); ++link) parent = add(*link, parent);
+      for (std::size_t i = chain.size(); i-- > 0;) parent = add(chain[i], parent);
       return *parent;
     }
     return add(name, std::nullopt);

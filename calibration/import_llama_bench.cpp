@@ -221,8 +221,8 @@ std::string build_of(const Record& record) {
 
 // Integrated GPUs report a name without a model; their processor has one.
 std::string processor_of(const Record& record, bool cpu, const ImportContext& context) {
-  const std::string gpu = record.text("gpu_info");
-  const std::string host = record.text("cpu_info");
+  std::string gpu = record.text("gpu_info");
+  std::string host = record.text("cpu_info");
   if (cpu) return host;
   if (gpu.empty() || context.names.device(gpu, false) || !context.names.device(host, false)) return gpu;
   const auto device = context.database.device(context.names.device(host, false)->name);

@@ -352,7 +352,7 @@ std::string today() {
 }
 
 std::filesystem::path HostOptions::folder() const {
-  const std::filesystem::path folder = out.empty() ? user_folder() : std::filesystem::path(out);
+  std::filesystem::path folder = out.empty() ? user_folder() : std::filesystem::path(out);
   if (folder.empty()) throw UsageError("neither XDG_DATA_HOME nor HOME is set; --out says where the profile goes");
   return folder;
 }

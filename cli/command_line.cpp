@@ -23,14 +23,15 @@ Option Command::add_option(const std::string& name, std::vector<std::string>& ta
   return Option(*app_->add_option(name, target, help));
 }
 
-Option Command::add_option(const std::string& name, std::function<void(const std::string&)> read,
+Option Command::add_option(const std::string& name, const std::function<void(const std::string&)>& read,
                            const std::string& help) const {
-  return Option(*app_->add_option_function<std::string>(name, std::move(read), help));
+  return Option(*app_->add_option_function<std::string>(name, read, help));
 }
 
-Option Command::add_repeatable(const std::string& name, std::function<void(const std::vector<std::string>&)> read,
+Option Command::add_repeatable(const std::string& name,
+                               const std::function<void(const std::vector<std::string>&)>& read,
                                const std::string& help) const {
-  return Option(*app_->add_option_function<std::vector<std::string>>(name, std::move(read), help)
+  return Option(*app_->add_option_function<std::vector<std::string>>(name, read, help)
                      ->type_size(1)
                      ->expected(1)
                      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll));

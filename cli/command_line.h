@@ -40,10 +40,10 @@ class Command {
   // "--name", "-n,--name", or "NAME" for an argument without dashes.
   Option add_option(const std::string& name, std::string& target, const std::string& help) const;
   Option add_option(const std::string& name, std::vector<std::string>& target, const std::string& help) const;
-  Option add_option(const std::string& name, std::function<void(const std::string&)> read,
+  Option add_option(const std::string& name, const std::function<void(const std::string&)>& read,
                     const std::string& help) const;
   // May be given several times; `read` gets all texts at once.
-  Option add_repeatable(const std::string& name, std::function<void(const std::vector<std::string>&)> read,
+  Option add_repeatable(const std::string& name, const std::function<void(const std::vector<std::string>&)>& read,
                         const std::string& help) const;
   Option add_flag(const std::string& name, bool& target, const std::string& help) const;
   Option add_flag(const std::string& name, std::function<void()> set, const std::string& help) const;

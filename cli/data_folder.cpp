@@ -35,9 +35,9 @@ fs::path data_folder(const std::string& asked) {
   if (!asked.empty()) return asked;
   if (const char* folder = std::getenv("SILICAST_DATA"); folder != nullptr && *folder != '\0') return folder;
   std::error_code error;
-  const fs::path installed = executable_folder().parent_path() / "share" / "silicast" / "data";
+  fs::path installed = executable_folder().parent_path() / "share" / "silicast" / "data";
   if (fs::is_directory(installed, error)) return installed;
-  const fs::path source = SILICAST_SOURCE_DATA;
+  fs::path source = SILICAST_SOURCE_DATA;
   if (fs::is_directory(source, error)) return source;
   throw InputError("no data folder: neither " + installed.string() + " nor " + source.string() +
                    " exists; give one with --data or SILICAST_DATA");

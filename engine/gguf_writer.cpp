@@ -45,7 +45,7 @@ std::uint64_t aligned(std::uint64_t bytes) { return (bytes + alignment - 1) / al
 
 }  // namespace
 
-void GgufWriter::entry(std::string_view key, std::uint32_t type, std::string value) {
+void GgufWriter::entry(std::string_view key, std::uint32_t type, const std::string& value) {
   metadata_ += counted(key) + little(type);
   metadata_ += value;
   ++entries_;
@@ -59,25 +59,25 @@ void GgufWriter::add(std::string_view key, bool flag) { entry(key, type_bool, st
 void GgufWriter::add(std::string_view key, const std::vector<std::string>& texts) {
   std::string bytes = array_of(type_text, texts.size());
   for (const auto& text : texts) bytes += counted(text);
-  entry(key, type_array, std::move(bytes));
+  entry(key, type_array, bytes);
 }
 
 void GgufWriter::add(std::string_view key, const std::vector<std::int32_t>& numbers) {
   std::string bytes = array_of(type_i32, numbers.size());
   for (const auto number : numbers) bytes += little(number);
-  entry(key, type_array, std::move(bytes));
+  entry(key, type_array, bytes);
 }
 
 void GgufWriter::add(std::string_view key, const std::vector<float>& numbers) {
   std::string bytes = array_of(type_f32, numbers.size());
   for (const auto number : numbers) bytes += little(number);
-  entry(key, type_array, std::move(bytes));
+  entry(key, type_array, bytes);
 }
 
 void GgufWriter::add(std::string_view key, const std::vector<bool>& flags) {
   std::string bytes = array_of(type_bool, flags.size());
   for (const bool flag : flags) bytes += flag ? '\1' : '\0';
-  entry(key, type_array, std::move(bytes));
+  entry(key, type_array, bytes);
 }
 
 void GgufWriter::add_raw(std::string_view key, std::span<const std::byte> value) {

@@ -53,7 +53,7 @@ class GgufWriter {
     std::uint64_t bytes = 0;
   };
 
-  void entry(std::string_view key, std::uint32_t type, std::string value);
+  void entry(std::string_view key, std::uint32_t type, const std::string& value);
   [[nodiscard]] std::string header() const;
 
   std::string metadata_;

@@ -168,7 +168,8 @@ SignedScales<16> encode_signed_groups(const float* x, int reach, int bias, std::
   for (int g = 0; g < 16; ++g) scales[g] = symmetric_scale(Row(x + 16 * g, 16), -reach, reach - 1);
   const auto result = signed_scales(scales, bias);
   for (int i = 0; i < super_block; ++i) {
-    const float inverse = inverse_of(to_float(result.d) * static_cast<float>(result.stored[i / 16]));
+    const int group = i / 16;
+    const float inverse = inverse_of(to_float(result.d) * static_cast<float>(result.stored[group]));
     q[i] = byte(nearest(x[i] * inverse, -reach, reach - 1) + reach);
   }
   return result;

@@ -141,7 +141,7 @@ class Chooser {
   }
 
   [[nodiscard]] Placement automatic() const {
-    const Placement by_layers = fewest([&](int n) { return balanced(placed(n, 0)); }, count_ + 1);
+    Placement by_layers = fewest([&](int n) { return balanced(placed(n, 0)); }, count_ + 1);
     if (!workload_.architecture.has_experts() || !by_layers.uses_host()) return by_layers;
     const Placement by_experts = fewest([&](int n) { return balanced(placed(0, n)); }, count_);
     if (!fits(by_experts)) return by_layers;

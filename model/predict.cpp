@@ -113,15 +113,16 @@ std::vector<std::string> evidence_notes(const Compiled& c) {
 std::vector<std::string> assumptions(const Compiled& c) {
   std::vector<std::string> notes = evidence_notes(c);
   if (!c.device->memory.gpu_limits.empty() && !c.stack->on_cpu && !c.query.wired_limit)
-    notes.push_back("the GPU may keep the default share of unified memory resident; --wired-limit says otherwise");
+    notes.emplace_back("the GPU may keep the default share of unified memory resident; --wired-limit says otherwise");
   if (c.query.threads && !c.stack->on_cpu && !c.placement.uses_host())
-    notes.push_back("--threads changes nothing: no layer runs on a CPU");
+    notes.emplace_back("--threads changes nothing: no layer runs on a CPU");
   if (c.query.offload.cpu_moe_layers > 0 && !c.workload->architecture.has_experts())
-    notes.push_back("--cpu-moe changes nothing: the model has no routed experts");
+    notes.emplace_back("--cpu-moe changes nothing: the model has no routed experts");
   if (c.query.offload.streams_everything && c.placement.uses_host())
-    notes.push_back("--offload stream: every step copies all weights of the host, which no stack does while decoding");
+    notes.emplace_back(
+        "--offload stream: every step copies all weights of the host, which no stack does while decoding");
   if (c.workload->architecture.extra_layers > 0)
-    notes.push_back("multi-token-prediction layers of the file are neither loaded nor run");
+    notes.emplace_back("multi-token-prediction layers of the file are neither loaded nor run");
   return notes;
 }
 

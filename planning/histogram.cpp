@@ -17,7 +17,7 @@ std::size_t bin_of(double seconds) {
   const double mantissa = std::frexp(seconds, &exponent);  // in [0.5, 1)
   const int octave = std::clamp(exponent - lowest_exponent, 0, exponents - 1);
   const int part = exponent < lowest_exponent ? 0 : static_cast<int>((mantissa - 0.5) * 2 * per_exponent);
-  return static_cast<std::size_t>(octave * per_exponent + part);
+  return static_cast<std::size_t>(octave) * per_exponent + static_cast<std::size_t>(part);
 }
 
 double middle_of(std::size_t bin) {

@@ -147,8 +147,10 @@ void KvPool::release(const Request& request, Holding& holding, std::int64_t toke
     share(request, holding.key, holding, tokens);
   }
   used_ -= holding.own;
-  for (auto part = holding.parts.rbegin(); part != holding.parts.rend(); ++part)
-    use(part->entry, entries_.at(part->entry), part->blocks, 0);
+  for (std::size_t i = holding.parts.size(); i-- > 0;) {
+    const auto& part = holding.parts[i];
+    use(part.entry, entries_.at(part.entry), part.blocks, 0);
+  }
   holding = {.key = holding.key};
 }
 

@@ -10,8 +10,8 @@ namespace silicast::serving {
 namespace {
 
 std::int32_t whole(double tokens) {
-  constexpr double most = std::numeric_limits<std::int32_t>::max() / 4;
-  return static_cast<std::int32_t>(std::clamp(std::round(tokens), 1.0, most));
+  constexpr std::int32_t most = std::numeric_limits<std::int32_t>::max() / 4;
+  return static_cast<std::int32_t>(std::clamp(std::round(tokens), 1.0, static_cast<double>(most)));
 }
 
 template <class Of>

@@ -80,9 +80,11 @@ void Recorder::sum_up(SimulationResult& r) {
            .max = gaps_.quantile(1)};
   if (!answers_.empty() && answers_.back() > 0) r.middle_rate = static_cast<double>(answers_.size()) / answers_.back();
   if (answers_.size() >= 4) {
-    const double from = answers_[answers_.size() / 4];
-    const double to = answers_[answers_.size() * 3 / 4];
-    const auto count = static_cast<double>(answers_.size() * 3 / 4 - answers_.size() / 4);
+    const std::size_t first = answers_.size() / 4;
+    const std::size_t last = answers_.size() * 3 / 4;
+    const double from = answers_[first];
+    const double to = answers_[last];
+    const auto count = static_cast<double>(last - first);
     if (to > from) r.middle_rate = count / (to - from);
   }
   r.timeline = std::move(timeline);

@@ -59,7 +59,10 @@ std::string_view text_of(Other other, const Point& point) {
 constexpr int row_digits = 10;
 constexpr std::array<double, 2 * row_digits + 1> powers_of_ten{
     1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10};
-double power_of_ten(int exponent) { return powers_of_ten[static_cast<std::size_t>(exponent + row_digits)]; }
+double power_of_ten(int exponent) {
+  const int at = exponent + row_digits;
+  return powers_of_ten[static_cast<std::size_t>(at)];
+}
 
 // A line on its way into the rows, which grow by as much as it holds at a time: a string that grows by cells of a few
 // characters takes a fifth of a sweep's time.
@@ -108,8 +111,9 @@ class Line {
                               ? value * power_of_ten(decimals)
                               : value * power_of_ten(row_digits) * power_of_ten(decimals - row_digits);
     std::array<char, longest_number> digits;
-    const char* last =
-        std::to_chars(digits.data(), digits.data() + digits.size(), static_cast<std::int64_t>(scaled + 0.5)).ptr;
+    // Positive and of row_digits digits; std::lround is a call for each number.
+    const auto nearest = static_cast<std::int64_t>(scaled + 0.5);  // NOLINT(bugprone-incorrect-roundings)
+    const char* last = std::to_chars(digits.data(), digits.data() + digits.size(), nearest).ptr;
     const char* next = digits.data();
     int before_point = static_cast<int>(last - next) - decimals;
     while (last[-1] == '0' && last - next > before_point) --last;

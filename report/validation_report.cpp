@@ -15,7 +15,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Cell shown(std::string text) { return {.value = text, .shown = std::move(text)}; }
+Cell shown(const std::string& text) { return {.value = text, .shown = text}; }
 
 // ---------------------------------------------------------------- text
 
@@ -63,9 +63,9 @@ Table group_table(const Validation& v) {
     for (const auto& [metric, s] : group.metrics) {
       std::vector<Cell> row;
       for (const auto& [column, value] : group.by) row.push_back(shown(value));
-      for (std::string text : {metric, std::to_string(s.n), exact_percent_text(s.median_ape),
-                               exact_percent_text(s.p90_ape), exact_percent_text(s.median_bias)})
-        row.push_back(shown(std::move(text)));
+      for (const std::string& text : {metric, std::to_string(s.n), exact_percent_text(s.median_ape),
+                                      exact_percent_text(s.p90_ape), exact_percent_text(s.median_bias)})
+        row.push_back(shown(text));
       table.rows.push_back(std::move(row));
     }
   return table;

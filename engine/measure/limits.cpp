@@ -158,7 +158,7 @@ class Measurement {
       first_touch(pool, own.data(), bytes / 4096, 4096, 1);
       constexpr std::int64_t count = 200'000;
       const Sample s = sample(pool, effort_, [&](const Worker& worker) {
-        auto at = static_cast<std::uint64_t>(worker.index() + 1);
+        auto at = static_cast<std::uint64_t>(worker.index()) + 1;
         const auto lines = static_cast<std::uint64_t>(bytes / line);
         std::uint64_t sum = 0;
         for (std::int64_t i = 0; i < count; ++i) {

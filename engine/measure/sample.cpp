@@ -71,7 +71,7 @@ void for_each_entry(const char* folder, Action action) {
 
 }  // namespace
 
-Sample summary_of(std::vector<Repeat> repeats) {
+Sample summary_of(const std::vector<Repeat>& repeats) {
   Sample result;
   if (repeats.empty()) return result;
   result.repeats = static_cast<int>(repeats.size());
@@ -112,7 +112,7 @@ Sample sample(ThreadPool& pool, const Effort& effort, const std::function<void(c
     once();
     repeats.push_back(repeat_of(threads));
   }
-  return summary_of(std::move(repeats));
+  return summary_of(repeats);
 }
 
 Condition condition() {

@@ -42,7 +42,7 @@ struct Repeat {
   double processor = 0;
   double wall = 0;
 };
-Sample summary_of(std::vector<Repeat> repeats);
+Sample summary_of(const std::vector<Repeat>& repeats);
 
 // Seconds on the clock on the wall, from no particular point.
 double wall_now();

@@ -19,7 +19,7 @@ namespace silicast::engine::test {
 // An emulator takes a hundred times as long: every type and kernel still, but fewer shapes, and without the portable
 // kernels, which the host runs itself.
 inline bool emulated() { return std::getenv("SILICAST_EMULATED") != nullptr; }
-inline std::vector<std::int64_t> shapes(std::vector<std::int64_t> all, std::vector<std::int64_t> few) {
+inline std::vector<std::int64_t> shapes(const std::vector<std::int64_t>& all, const std::vector<std::int64_t>& few) {
   return emulated() ? few : all;
 }
 

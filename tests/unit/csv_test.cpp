@@ -47,7 +47,7 @@ TEST(Csv, RecordsKnowTheirLines) {
   EXPECT_EQ(table.mark(table.records()[1]).text(), "t.csv:5");
 }
 
-void expect_refused(std::string_view text, std::vector<std::string> parts) {
+void expect_refused(std::string_view text, const std::vector<std::string>& parts) {
   expect_error<InputError>([&] { CsvTable(text, "t.csv"); }, parts);
 }
 

@@ -184,8 +184,9 @@ TEST(ExplainReport, IsJsonWithTheAgreedKeys) {
 
 TEST(Labels, NeverCoverEachOther) {
   std::vector<LabelledPoint> points;
-  for (int i = 0; i < 40; ++i)
-    points.push_back({100.0 + 7 * (i % 8), 100.0 + 5 * (i / 8), "label " + std::to_string(i)});
+  for (int row = 0; row < 5; ++row)
+    for (int column = 0; column < 8; ++column)
+      points.push_back({100.0 + 7 * column, 100.0 + 5 * row, "label " + std::to_string(8 * row + column)});
   const auto places = placed_labels(points, 300, 200);
   ASSERT_EQ(places.size(), points.size());
   EXPECT_TRUE(placed_labels({points.front()}, 300, 200).front().shown);

@@ -434,7 +434,7 @@ class Files : public testing::Test {
   // The weights are a hole in the file.
   [[nodiscard]] std::filesystem::path write(const std::string& name, const Writer& writer,
                                             std::uint64_t more = 0) const {
-    const auto path = folder_ / name;
+    auto path = folder_ / name;
     std::ofstream(path, std::ios::binary) << writer.header();
     std::filesystem::resize_file(path, writer.file_size() + more);
     return path;

@@ -136,7 +136,7 @@ TEST(FleetSearch, SimulationDropsAndAdds) {
 }
 
 std::filesystem::path written(const std::string& text) {
-  const auto file = std::filesystem::path(testing::TempDir()) / ("fleet-" + std::to_string(getpid()) + ".yaml");
+  auto file = std::filesystem::path(testing::TempDir()) / ("fleet-" + std::to_string(getpid()) + ".yaml");
   std::ofstream(file) << text;
   return file;
 }

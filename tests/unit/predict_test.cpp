@@ -15,13 +15,13 @@ Query base_query() {
   return {.model = "llama-3.1-8b", .quant = "Q4_K_M", .device = "rtx-4090", .prompt = 512, .gen = 128};
 }
 
-double decode_seconds(Query q) {
+double decode_seconds(const Query& q) {
   const Prediction p = predict(q, database());
   EXPECT_TRUE(p.decode) << q.device << " " << q.quant << ": " << p.limiting;
   return p.decode ? p.decode->seconds.value() : 0;
 }
 
-double prefill_seconds(Query q) {
+double prefill_seconds(const Query& q) {
   const Prediction p = predict(q, database());
   EXPECT_TRUE(p.prefill) << p.limiting;
   return p.prefill ? p.prefill->seconds.value() : 0;

@@ -71,7 +71,7 @@ const std::string rows =
     "g,NVIDIA RTX 3090,llama.cpp-cuda,llama-3-8b,Q4_K_M,,,1000000,,tg_tps,1,\n"
     "h,Abacus,llama.cpp-cuda,llama-3-8b,Q4_K_M,,,,,tg_tps,1,\"an \"\"old\"\" one, of wood\"\n";
 
-Validation validated(ValidationOptions options = {}) {
+Validation validated(const ValidationOptions& options = {}) {
   return validate(parse_observations(header + rows, "m.csv"), database(), options);
 }
 
@@ -186,7 +186,7 @@ TEST(Requirement, Fails) {
 }
 
 std::string prediction_file(const Validation& v, double factor) {
-  const std::string file = testing::TempDir() + "/silicast_predictions_" + std::to_string(factor) + ".csv";
+  std::string file = testing::TempDir() + "/silicast_predictions_" + std::to_string(factor) + ".csv";
   Validation other = v;
   for (ValidatedRow& row : other.rows)
     if (row.prediction) row.prediction->value = row.observation.value * factor;
