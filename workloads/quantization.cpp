@@ -151,8 +151,9 @@ TypeId TypeTable::at(std::string_view name) const {
 
 Bytes TypeTable::row_bytes(std::int64_t weights, TypeId id) const {
   const TensorType& type = (*this)[id];
-  if (!type.whole_blocks) return Bytes(static_cast<double>((weights * type.bytes + type.block - 1) / type.block));
-  return Bytes(static_cast<double>((weights + type.block - 1) / type.block * type.bytes));
+  const auto blocks_of = [&](std::int64_t amount) { return (amount + type.block - 1) / type.block; };
+  const std::int64_t bytes = type.whole_blocks ? blocks_of(weights) * type.bytes : blocks_of(weights * type.bytes);
+  return Bytes(static_cast<double>(bytes));
 }
 
 Bytes TypeTable::bytes(const Tensor& tensor, TypeId id) const {
