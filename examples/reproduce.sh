@@ -7,9 +7,8 @@
 #   field    a column of `silicast predict --format csv`, or "share PHASE NAMES": of the operations so named (a regular
 #            expression) in the phase's time, by `silicast explain`
 #   queries  options of `silicast predict`; "A // B" is the ratio of A to B
-#   remark   what the paper leaves open; "open: ..." is a row that does not agree, with the reason: it must not;
-#            "fitted: ..." is a row whose figure with profiles has to agree, with the reason
-# All other rows are predicted from datasheets and kernel descriptions alone (--profile none). Without "table" every row is
+#   remark   what the paper leaves open; "open: ..." is a row that does not agree, with the reason: it must not
+# All rows are predicted from datasheets and kernel descriptions alone (--profile none). Without "table" every row is
 # checked, and the exit status is 1 where one is not as the file says, or not as TABLE.md has it (5 % apart at most).
 # With "table" the rows are printed as Markdown, with a column that uses the fitted profiles. SILICAST_UPDATE=1 writes
 # TABLE.md anew before it is compared.
@@ -102,20 +101,15 @@ while IFS='|' read -r check what paper how field query remark; do
   field=$(trimmed "$field") query=$(trimmed "$query") remark=$(trimmed "$remark")
   rows=$((rows + 1))
   x=$(figure "$field" "$query" "--profile none")
-  judged=$x by=
+  if agrees "$x" "$paper" "$how"; then met=yes; else met=no; fi
   wanted=yes
-  case $remark in
-    'open:'*) wanted=no ;;
-    'fitted:'*) judged=$(figure "$field" "$query" "") by=' with profiles' ;;
-  esac
-  if agrees "$judged" "$paper" "$how"; then met=yes; else met=no; fi
+  case $remark in 'open:'*) wanted=no ;; esac
   if [ "$mode" = table ]; then
     fitted=$(figure "$field" "$query" "")
-    remark=${remark#open: }
-    printf '| %s | %s | %s | %s | %s | %s%s %s | %s |\n' "$check" "$what" "$paper" "$(short "$x")" "$(short "$fitted")" \
-      "$how" "$by" "$([ $met = yes ] && echo yes || echo no)" "${remark#fitted: }"
+    printf '| %s | %s | %s | %s | %s | %s %s | %s |\n' "$check" "$what" "$paper" "$(short "$x")" "$(short "$fitted")" \
+      "$how" "$([ $met = yes ] && echo yes || echo no)" "${remark#open: }"
   else
-    printf '%-5s %-62s paper %-7s silicast %-9s %s%s %s\n' "$check" "$what" "$paper" "$(short "$judged")" "$how" "$by" "$met"
+    printf '%-5s %-62s paper %-7s silicast %-9s %s %s\n' "$check" "$what" "$paper" "$(short "$x")" "$how" "$met"
     if [ "$mode" != check ] && ! current "$check" "$what" "$(short "$x")" "$mode"; then
       wrong=$((wrong + 1))
       printf '      WRONG: %s has another figure, or no such row; examples/README.md says how it is written\n' "$mode"
