@@ -72,6 +72,12 @@ void lint_default_stack(const Entry& entry, const Device& device, const Database
       at(mark_of(entry, "default_stack"), "default_stack", "there is no stack '" + device.default_stack + "'"));
 }
 
+void lint_stack(const Entry& entry, const Database& database, Findings& findings) {
+  const Stack stack = read_stack(entry, *database.types());
+  if (stack.generation == stack.id || database.stacks().try_find(stack.generation)) return;
+  findings.push_back(at(mark_of(entry, "generation"), "generation", "there is no stack '" + stack.generation + "'"));
+}
+
 void lint_model(const Entry& entry, Findings& findings) {
   const Architecture a = read_architecture(entry.section());
   validate(a, entry.file.string());
@@ -96,7 +102,7 @@ void lint_entry(const Entry& entry, Kind kind, const Database& database, Finding
       break;
     case Kind::model: lint_model(entry, findings); break;
     case Kind::quant: static_cast<void>(read_quant_scheme(entry.section(), *database.types())); break;
-    case Kind::stack: static_cast<void>(read_stack(entry, *database.types())); break;
+    case Kind::stack: lint_stack(entry, database, findings); break;
     case Kind::link: static_cast<void>(read_link(entry)); break;
     case Kind::types:
     case Kind::workload:
