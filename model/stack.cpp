@@ -103,6 +103,7 @@ AttentionKernel read_attention(const std::string& name, const Section& section) 
   kernel.unit_share = section.share("unit_share", 1);
   kernel.dram_share = section.share("dram_share", 1);
   kernel.launches = section.optional_number("launches", 0, most_launches).value_or(1);
+  kernel.key_overhead = section.optional_number("key_overhead", 0, most_instructions).value_or(0);
   kernel.keeps_scores = section.flag("keeps_scores", false);
   kernel.whole_cache = section.flag("whole_cache", false);
   section.finish();
@@ -113,7 +114,9 @@ UnpackCost read_unpack(const Section& section) {
   const auto cost = [&](std::string_view key) {
     return section.optional_number(key, 0, most_instructions).value_or(0);
   };
-  const UnpackCost result{cost("simple"), cost("slow"), cost("lookups"), cost("scaling")};
+  UnpackCost result{cost("simple"), cost("slow"), cost("lookups"), cost("scaling"), {}};
+  if (const auto by_set = section.section("by_set"))
+    for (const auto& [set, node] : by_set->entries()) result.by_set[set] = by_set->number(set, 0, most_instructions);
   section.finish();
   return result;
 }
@@ -166,6 +169,13 @@ void read_launches(const Section& section, Stack& stack) {
 }
 
 }  // namespace
+
+double UnpackCost::simple_of(const Processor& processor) const {
+  std::optional<double> fewest;
+  for (const std::string& set : processor.instruction_sets)
+    if (const auto at = by_set.find(set); at != by_set.end()) fewest = std::min(fewest.value_or(at->second), at->second);
+  return fewest.value_or(simple);
+}
 
 Seconds Stack::kernel_overhead(const Processor& processor) const {
   const auto at = kernel_overhead_by_architecture.find(processor.architecture);

@@ -27,6 +27,10 @@ struct UnpackCost {
   double slow = 0;     // at the rate of Unit::int32_slow, beside the simple ones
   double lookups = 0;  // at the rate of Unit::lookup, after them
   double scaling = 0;  // vector instructions that apply the scales to one result of 32 weights after an integer product
+  std::map<std::string, double, std::less<>> by_set;  // the simple ones of a CPU with an instruction set
+
+  // Of a processor: the fewest that its instruction sets need, where one is named in by_set.
+  [[nodiscard]] double simple_of(const Processor& processor) const;
 };
 
 // A weight matrix kernel and the operations it runs: the first of a stack's list that applies is used.
@@ -67,6 +71,7 @@ struct AttentionKernel {
   double unit_share = 1;
   double dram_share = 1;
   double launches = 1;
+  double key_overhead = 0;    // multiply-adds of a query's head for each key, beside those of its values
   bool keeps_scores = false;  // writes and reads the score matrix (no flash attention)
   bool whole_cache = false;   // multiplies with all cells that it reads, also those that the mask hides
 };

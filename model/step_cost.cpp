@@ -197,7 +197,7 @@ double StepEvaluator::unpack_seconds_per_weight(const TensorType& type, double s
   const auto rate = [&](Unit unit, Unit fallback) {
     return p.has(unit) ? p.peak(unit).value() : p.peak(fallback).value() / 2;
   };
-  const double simple = cost.simple / rate(Unit::int32, Unit::fp32);
+  const double simple = cost.simple_of(p) / rate(Unit::int32, Unit::fp32);
   const double slow = p.has(Unit::int32_slow) ? cost.slow / rate(Unit::int32_slow, Unit::fp32)
                                               : cost.slow / rate(Unit::int32, Unit::fp32);
   const double lookups = p.has(Unit::lookup) ? cost.lookups / rate(Unit::lookup, Unit::fp32) : 0;
@@ -229,7 +229,7 @@ StepEvaluator::Matmul StepEvaluator::compile_kernel(const MatmulKernel& kernel, 
   m.activation_bytes_per_column = (in + out) * executor_.stack->activation_bytes;
   m.unpack_seconds = in * out * matrices * unpack_seconds_per_weight(type, kernel.unpack_share);
   const UnpackCost& unpack = unpack_cost(type);
-  const double instructions = unpack.simple + unpack.slow + unpack.lookups;
+  const double instructions = unpack.simple_of(p) + unpack.slow + unpack.lookups;
   m.unpack_instructions = in * out * matrices * (instructions + kernel.pass);
   const double pass_rate = (p.has(Unit::int32) ? p.peak(Unit::int32).value() : p.peak(Unit::fp32).value() / 2);
   m.pass_seconds = in * out * matrices * kernel.pass / pass_rate;
@@ -394,7 +394,9 @@ OpWork StepEvaluator::attention_cost(const Compiled& compiled, const AttentionKe
   cost.dram = cost.dram_bytes * seconds_per_byte_ / kernel.dram_share;
   const Unit* unit = first_present(kernel.units, executor_.processor);
   const double peak = unit != nullptr ? executor_.processor.peak(*unit).value() : 1 / vector_seconds_per_flop_;
-  const double arithmetic = cost.operations / (peak * kernel.unit_share * executor_.matrix_clock);
+  const double values = static_cast<double>(a.key_dim + a.value_dim);
+  const double arithmetic = cost.operations * (1 + kernel.key_overhead / values) /
+                            (peak * kernel.unit_share * executor_.matrix_clock);
   if (unit != nullptr && is_matrix(*unit)) {
     cost.matrix = arithmetic;
     cost.shares_vector_units = executor_.processor.matrix_on_vector_units;
