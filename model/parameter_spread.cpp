@@ -57,7 +57,7 @@ double correlation(const Local& a, const Local& b) {
 ResourceTimes time_parts(const OpWork& work) noexcept {
   // The slope of the smooth maximum is (t/T)^3; for work on the same units, that of their sum.
   const double arithmetic = work.alu + work.dequant + (work.shares_vector_units ? work.matrix : 0);
-  const double total = work.seconds() - work.launch;
+  const double total = work.seconds() - work.launch - (work.overlaps_loads ? 0 : work.dram);
   const auto slope = [total](double t) {
     const double share = t / total;
     return share * share * share;
@@ -65,9 +65,9 @@ ResourceTimes time_parts(const OpWork& work) noexcept {
   ResourceTimes parts{};
   const auto part = [&parts](Resource resource) -> double& { return parts[static_cast<std::size_t>(resource)]; };
   part(Resource::launch) = work.launch;
+  part(Resource::dram) = work.overlaps_loads && total > 0 ? work.dram * slope(work.dram) : work.dram;
   if (total <= 0) return parts;
   const double vector_slope = slope(arithmetic);
-  part(Resource::dram) = work.dram * slope(work.dram);
   part(Resource::matrix) = work.matrix * (work.shares_vector_units ? vector_slope : slope(work.matrix));
   part(Resource::dequant) = work.dequant * vector_slope;
   part(Resource::alu) = work.alu * vector_slope;

@@ -66,6 +66,7 @@ MatmulKernel read_matmul(const std::string& name, const Section& section, const 
   kernel.dram_share = section.share("dram_share", 1);
   kernel.feed_rate = section.optional_number("feed_rate", 1, most_columns).value_or(kernel.feed_rate);
   kernel.applies_scales = section.flag("applies_scales", false);
+  kernel.overlaps_loads = section.flag("overlaps_loads", true);
   kernel.unpack_share = section.share("unpack_share", 1);
   kernel.unpack_every = read_columns(section, "unpack_every", 1);
   kernel.further_column = section.optional_number("further_column", 0, most_columns);

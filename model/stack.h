@@ -50,6 +50,7 @@ struct MatmulKernel {
   double feed_rate = std::numeric_limits<double>::infinity();  // operations per core and clock that loads can feed
   bool applies_scales = false;                                 // pays UnpackCost::scaling: integer products of blocks
   double dram_share = 1;                                       // of the achievable bandwidth
+  bool overlaps_loads = true;  // weights arrive while others are multiplied; else the two times add up
   double unpack_share = 1;                                     // of the peak of the pipes that unpack
   double unpack_every = 1;                                     // columns that one unpacking serves; infinity: all
   std::optional<double>

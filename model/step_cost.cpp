@@ -66,7 +66,8 @@ double padded(double tokens, double padding) { return std::ceil(tokens / padding
 double OpWork::seconds() const noexcept {
   // Work on the same units adds up; work on different ones overlaps.
   const double arithmetic = alu + dequant + (shares_vector_units ? matrix : 0);
-  return launch + smooth_max(dram, arithmetic, shares_vector_units ? 0 : matrix, cache);
+  const double beside = overlaps_loads ? dram : 0;
+  return launch + (dram - beside) + smooth_max(beside, arithmetic, shares_vector_units ? 0 : matrix, cache);
 }
 
 void OpWork::apply(const OpFactors& factors) noexcept {
@@ -234,7 +235,8 @@ StepEvaluator::Matmul StepEvaluator::compile_kernel(const MatmulKernel& kernel, 
   const double pass_rate = (p.has(Unit::int32) ? p.peak(Unit::int32).value() : p.peak(Unit::fp32).value() / 2);
   m.pass_seconds = in * out * matrices * kernel.pass / pass_rate;
   m.unpack_every = kernel.unpack_every;
-  if (kernel.further_column && instructions > 0) m.further_pass = std::min(1.0, *kernel.further_column / instructions);
+  m.overlaps_loads = kernel.overlaps_loads;
+  if (kernel.further_column && instructions > 0) m.further_pass = *kernel.further_column / instructions;
   m.tile_columns = kernel.tile_columns;
   const double row_tiles = std::ceil(out / kernel.tile_rows);
   if (const Unit* unit = first_present(kernel.units, p)) {
@@ -321,6 +323,7 @@ OpWork StepEvaluator::matmul_cost(const Compiled& compiled, const Product& produ
   cost.corrected_by_kernel = true;
   cost.shares_vector_units = m->shares_vector_units;
   cost.on_matrix_units = m->on_matrix_units;
+  cost.overlaps_loads = m->overlaps_loads;
   cost.launch = m->launch_seconds + m->expert_launch_seconds * share * static_cast<double>(w.experts);
   const bool from_scratch = m->scratch_bytes > 0;
   cost.unpacked_before = from_scratch;

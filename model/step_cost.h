@@ -103,6 +103,7 @@ struct OpWork {
   bool shares_vector_units = false;  // matrix work runs where vector work does: the times add up
   bool on_matrix_units = false;
   bool corrected_by_kernel = false;  // `kernel` is one that the stack describes
+  bool overlaps_loads = true;        // memory traffic and arithmetic run side by side; else their times add up
   bool unpacked_before = false;      // the weights, to memory: the product does not depend on their type
   std::string_view kernel;
   std::string_view type;  // of its weights; empty: none
@@ -156,6 +157,7 @@ class StepEvaluator {
     double unpack_seconds = 0;  // one pass over all weights
     double pass_seconds = 0;    // likewise, whatever their type
     double unpack_instructions = 0;
+    bool overlaps_loads = true;
     double unpack_every = 1;
     double further_pass = 1;  // of the time of the first
     double tile_columns = 1;
