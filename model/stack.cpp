@@ -195,6 +195,7 @@ Stack read_stack(const Entry& entry, const TypeTable& types) {
   stack.since = root.text("since", stack.release);
   stack.on_cpu = root.choice("processor", {"gpu", "cpu"}) == 1;
   stack.vendors = root.texts("vendors");
+  stack.recurrent_share = root.share("recurrent_share", 1);
   stack.numa_share = root.share("numa_share", 1);
   if (const auto by_set = root.section("unpack_by_set"))
     for (const auto& [set, node] : by_set->entries()) stack.unpack_by_set[set] = by_set->share(set, 1);

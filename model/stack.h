@@ -120,6 +120,7 @@ struct Stack {
   std::string generation;  // whose corrections it shares: of another variant, or its own id
   std::string since;       // year-month from which its kernels are in releases; the release where it is not stated
   bool on_cpu = false;
+  double recurrent_share = 1;  // of the vector peak that a recurrence over the tokens reaches
   double numa_share = 1;  // of the memory bandwidth of several sockets together that unpinned threads reach
   std::map<std::string, double, std::less<>>
       unpack_by_set;                 // instructions with an instruction set, as a share of `unpack`

@@ -426,6 +426,7 @@ OpWork StepEvaluator::state_cost(const Compiled& compiled, const BatchTotals& to
   const double bytes = 2 * totals.sequences * static_cast<double>(compiled.op.state) * f32_bytes;
   cost.dram += bytes * seconds_per_byte_;
   cost.dram_bytes += bytes;
+  if (compiled.op.kind != OpKind::convolution) cost.alu /= executor_.stack->recurrent_share;
   cost.apply(vector_factors_);
   return cost;
 }
