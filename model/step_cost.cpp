@@ -365,10 +365,12 @@ const std::vector<AttentionKernel>& StepEvaluator::attention_kernels() const noe
   return executor_.fused_attention || stack.unfused_attention.empty() ? stack.attention : stack.unfused_attention;
 }
 
-const AttentionKernel& StepEvaluator::attention_kernel_of(const StepShape& group) const noexcept {
+const AttentionKernel& StepEvaluator::attention_kernel_of(const AttentionShape& attention,
+                                                          const StepShape& group) const noexcept {
   const auto& kernels = attention_kernels();
+  const bool grouped = attention.heads > attention.kv_heads;
   const AttentionKernel* kernel = kernels.data();
-  while (group.new_tokens > kernel->columns && kernel != &kernels.back()) ++kernel;
+  while ((group.new_tokens > kernel->columns || (kernel->grouped && !grouped)) && kernel != &kernels.back()) ++kernel;
   return *kernel;
 }
 
@@ -380,7 +382,7 @@ OpWork StepEvaluator::attention_cost(const Compiled& compiled, const AttentionKe
   cost.layers = 0;
   double scores = 0;
   for (const StepShape& group : batch) {
-    if (&attention_kernel_of(group) != &kernel) continue;
+    if (&attention_kernel_of(a, group) != &kernel) continue;
     cost.layers = compiled.op.layers;
     const double cells = entries_read(a, cached_cells(group.depth + group.new_tokens, window), group.new_tokens);
     cost.dram_bytes +=

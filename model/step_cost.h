@@ -187,7 +187,8 @@ class StepEvaluator {
   // Calls use(work) for each kernel that the operation runs.
   template <class Use>
   void each_work(const Compiled& compiled, Batch batch, const BatchTotals& totals, Use use) const;
-  [[nodiscard]] const AttentionKernel& attention_kernel_of(const StepShape& group) const noexcept;
+  [[nodiscard]] const AttentionKernel& attention_kernel_of(const AttentionShape& attention,
+                                                           const StepShape& group) const noexcept;
   // What a product is of: its kernel, the share of the weights that is touched, the columns that each touched matrix
   // multiplies, and all columns.
   struct Product {
