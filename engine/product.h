@@ -79,14 +79,16 @@ SILICAST_INLINE typename S::F32 chunk_dot(const typename S::Chunk& w, const Acti
 // Rows are read in order, so the stream runs on from row to row. Lines are asked for explicitly: far ahead into the
 // second-level cache, which covers the hardware prefetcher's stop at every 4 KiB page, then into the first, whose few
 // fill buffers would bound what is under way if they waited for memory.
+struct Ahead {
+  std::int64_t far = 4096;  // bytes
+  std::int64_t near = 768;
+};
 template <std::size_t bytes>
-SILICAST_INLINE void prefetch_ahead(const void* p) {
-  constexpr std::size_t far = 4096;
-  constexpr std::size_t near = 768;
+SILICAST_INLINE void prefetch_ahead(const void* p, Ahead ahead = {}) {
 #pragma GCC unroll 8
   for (std::size_t line = 0; line < bytes; line += 64) {
-    __builtin_prefetch(static_cast<const char*>(p) + far + line, 0, 2);
-    __builtin_prefetch(static_cast<const char*>(p) + near + line);
+    __builtin_prefetch(static_cast<const char*>(p) + ahead.far + line, 0, 2);
+    __builtin_prefetch(static_cast<const char*>(p) + ahead.near + line);
   }
 }
 

@@ -8,6 +8,8 @@
 // The bounds: 8 * 4 * 255 * 127 < 2^21 for a lane's sum.
 #pragma once
 
+#include <algorithm>
+
 #include "engine/unpack_avx512.h"
 
 namespace silicast::engine {
@@ -448,32 +450,69 @@ SILICAST_INLINE __m512 unit_dot(const Unit& w, const OrderedActivations<W::order
   return sum;
 }
 
-// N rows of activations in order, one after the other: `units` each.
+// Activations of so many bytes stay in a first-level cache of 32 KiB while weights pass by; weights of so many in a
+// second level of 512 KiB, for the next panel of activations.
+constexpr std::size_t near_bytes = 20 * 1024;
+constexpr std::int64_t far_bytes = 128 * 1024;
+constexpr std::int64_t part_bytes_most = 2048;  // of a row of weights that a panel meets: what is asked for ahead
+
+struct Span {
+  std::int64_t begin = 0;
+  std::int64_t end = 0;
+};
+
+// N rows of activations in order, one after the other: `units` each. Adds the panel's part to what stands in `out`, or
+// begins with the first panel.
 template <BlockType type, int N>
 void few_rows(const ProductTask& task, const OrderedActivations<Few<type>::order>* x, std::int64_t units,
-              std::int64_t first) {
+              std::int64_t first, Span rows, Span panel, Ahead ahead) {
   using F = Format<type>;
   using Blocks = ChunkBlocks<F>;
   using Block = typename F::Block;
   constexpr int step = chunks_at_once(Few<type>::order);
   const std::int64_t chunks = chunks_of(task.columns);
-  for (std::int64_t r = task.begin; r < task.end; ++r) {
+  for (std::int64_t r = rows.begin; r < rows.end; ++r) {
     const std::byte* row = task.weights + r * task.row_bytes;
     __m512 sum[N];
 #pragma GCC unroll 8
     for (int n = 0; n < N; ++n) sum[n] = _mm512_setzero_ps();
-    for (std::int64_t u = 0; u < units; ++u) {
+    for (std::int64_t u = panel.begin; u < panel.end; ++u) {
       Block padded[Blocks::per_chunk];
       const Block* a = Blocks::at(row, step * u, task.columns, padded);
       const Block* b = step * u + 1 < chunks ? a + 1 : a;  // a last one meets zeros
-      prefetch_ahead<step * sizeof padded>(a);
+      prefetch_ahead<step * sizeof padded>(a, ahead);
       Unit w;
       Few<type>::run(a, b, w);
 #pragma GCC unroll 8
       for (int n = 0; n < N; ++n) sum[n] = unit_dot<type>(w, x[n * units + u], sum[n]);
     }
-    for (int n = 0; n < N; ++n) task.out[(first + n) * task.out_stride + r] = _mm512_reduce_add_ps(sum[n]);
+    for (int n = 0; n < N; ++n) {
+      float& out = task.out[(first + n) * task.out_stride + r];
+      out = _mm512_reduce_add_ps(sum[n]) + (panel.begin > 0 ? out : 0);
+    }
   }
+}
+
+// By panels of activations that stay near, over rows of weights that do not go far.
+template <BlockType type, int N>
+void few_panels(const ProductTask& task, const OrderedActivations<Few<type>::order>* x, std::int64_t units,
+                std::int64_t first) {
+  constexpr auto near_units = static_cast<std::int64_t>(near_bytes / sizeof *x / N);
+  if (units <= near_units) return few_rows<type, N>(task, x, units, first, {task.begin, task.end}, {0, units}, {});
+  const std::int64_t part_units = std::clamp<std::int64_t>(part_bytes_most * units / task.row_bytes, 1, near_units);
+  const std::int64_t panels = (units + part_units - 1) / part_units;
+  const std::int64_t each = (units + panels - 1) / panels;
+  const std::int64_t rows = std::max<std::int64_t>(far_bytes / task.row_bytes, 1);
+  // As far ahead among the rows' parts that the panel meets.
+  const std::int64_t part_bytes = task.row_bytes * each / units;
+  const auto rows_ahead = [&](std::int64_t bytes) {
+    return std::max<std::int64_t>(bytes / part_bytes, 1) * task.row_bytes;
+  };
+  const Ahead ahead{.far = rows_ahead(Ahead{}.far), .near = rows_ahead(Ahead{}.near)};
+  for (std::int64_t r = task.begin; r < task.end; r += rows)
+    for (std::int64_t u = 0; u < units; u += each)
+      few_rows<type, N>(task, x, units, first, {r, std::min(r + rows, task.end)}, {u, std::min(u + each, units)},
+                        ahead);
 }
 
 constexpr int most_rows = 8;
@@ -481,7 +520,7 @@ constexpr int most_rows = 8;
 template <BlockType type, int N = most_rows>
 void few_rows_of(std::int64_t n, const ProductTask& task, const OrderedActivations<Few<type>::order>* x,
                  std::int64_t units, std::int64_t first) {
-  if (n == N) return few_rows<type, N>(task, x, units, first);
+  if (n == N) return few_panels<type, N>(task, x, units, first);
   if constexpr (N > 1) few_rows_of<type, N - 1>(n, task, x, units, first);
 }
 

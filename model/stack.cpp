@@ -175,7 +175,8 @@ void read_launches(const Section& section, Stack& stack) {
 double UnpackCost::simple_of(const Processor& processor) const {
   std::optional<double> fewest;
   for (const std::string& set : processor.instruction_sets)
-    if (const auto at = by_set.find(set); at != by_set.end()) fewest = std::min(fewest.value_or(at->second), at->second);
+    if (const auto at = by_set.find(set); at != by_set.end())
+      fewest = std::min(fewest.value_or(at->second), at->second);
   return fewest.value_or(simple);
 }
 

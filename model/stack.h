@@ -51,8 +51,8 @@ struct MatmulKernel {
   bool applies_scales = false;                                 // pays UnpackCost::scaling: integer products of blocks
   double dram_share = 1;                                       // of the achievable bandwidth
   bool overlaps_loads = true;  // weights arrive while others are multiplied; else the two times add up
-  double unpack_share = 1;                                     // of the peak of the pipes that unpack
-  double unpack_every = 1;                                     // columns that one unpacking serves; infinity: all
+  double unpack_share = 1;     // of the peak of the pipes that unpack
+  double unpack_every = 1;     // columns that one unpacking serves; infinity: all
   std::optional<double>
       further_column;  // instructions a weight of each column after the first that shares its unpacking
   double pass = 0;     // instructions a weight of each pass, whatever its type: what unpacking lays out for the unit
@@ -122,7 +122,7 @@ struct Stack {
   std::string since;       // year-month from which its kernels are in releases; the release where it is not stated
   bool on_cpu = false;
   double recurrent_share = 1;  // of the vector peak that a recurrence over the tokens reaches
-  double numa_share = 1;  // of the memory bandwidth of several sockets together that unpinned threads reach
+  double numa_share = 1;       // of the memory bandwidth of several sockets together that unpinned threads reach
   std::map<std::string, double, std::less<>>
       unpack_by_set;                 // instructions with an instruction set, as a share of `unpack`
   std::vector<std::string> vendors;  // of the devices it runs on; empty: any

@@ -400,8 +400,8 @@ OpWork StepEvaluator::attention_cost(const Compiled& compiled, const AttentionKe
   const Unit* unit = first_present(kernel.units, executor_.processor);
   const double peak = unit != nullptr ? executor_.processor.peak(*unit).value() : 1 / vector_seconds_per_flop_;
   const double values = static_cast<double>(a.key_dim + a.value_dim);
-  const double arithmetic = cost.operations * (1 + kernel.key_overhead / values) /
-                            (peak * kernel.unit_share * executor_.matrix_clock);
+  const double arithmetic =
+      cost.operations * (1 + kernel.key_overhead / values) / (peak * kernel.unit_share * executor_.matrix_clock);
   if (unit != nullptr && is_matrix(*unit)) {
     cost.matrix = arithmetic;
     cost.shares_vector_units = executor_.processor.matrix_on_vector_units;
