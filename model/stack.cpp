@@ -100,6 +100,7 @@ AttentionKernel read_attention(const std::string& name, const Section& section) 
   AttentionKernel kernel;
   kernel.name = name;
   kernel.columns = read_columns(section, "columns", kernel.columns);
+  kernel.quantized = section.flag("quantized", false);
   kernel.grouped = section.flag("grouped", false);
   kernel.units = read_units(section);
   kernel.unit_share = section.share("unit_share", 1);

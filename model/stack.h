@@ -68,6 +68,7 @@ struct MatmulKernel {
 struct AttentionKernel {
   std::string name;
   double columns = std::numeric_limits<double>::infinity();  // at most so many new tokens a sequence
+  bool quantized = false;                                    // only for caches of quantized types
   bool grouped = false;  // only where several heads of the query share keys and values
   std::vector<Unit> units;
   double unit_share = 1;

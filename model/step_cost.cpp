@@ -140,6 +140,7 @@ StepEvaluator::StepEvaluator(const StepGraph& graph, const Workload& workload, c
   const TypeTable& types = *workload.type_table;
   key_bytes_ = types[executor_.key_type].bits_per_weight() / 8;
   value_bytes_ = types[executor_.value_type].bits_per_weight() / 8;
+  quantized_cache_ = types[executor_.key_type].block > 1;
   kernel_seconds_ = stack.kernel_overhead(p).value();
   const Corrections corrections = executor_.corrections ? *executor_.corrections : Corrections();
   if (executor_.begins_step) step_seconds_ = stack.overheads.step.value() * corrections.step;
@@ -236,7 +237,7 @@ StepEvaluator::Matmul StepEvaluator::compile_kernel(const MatmulKernel& kernel, 
   m.pass_seconds = in * out * matrices * kernel.pass / pass_rate;
   m.unpack_every = kernel.unpack_every;
   m.overlaps_loads = kernel.overlaps_loads;
-  if (kernel.further_column && instructions > 0) m.further_pass = *kernel.further_column / instructions;
+  if (kernel.further_column && instructions > 0) m.further_pass = std::min(1.0, *kernel.further_column / instructions);
   m.tile_columns = kernel.tile_columns;
   const double row_tiles = std::ceil(out / kernel.tile_rows);
   if (const Unit* unit = first_present(kernel.units, p)) {
@@ -369,8 +370,12 @@ const AttentionKernel& StepEvaluator::attention_kernel_of(const AttentionShape& 
                                                           const StepShape& group) const noexcept {
   const auto& kernels = attention_kernels();
   const bool grouped = attention.heads > attention.kv_heads;
+  const auto applies = [&](const AttentionKernel& kernel) {
+    return group.new_tokens <= kernel.columns && (grouped || !kernel.grouped) &&
+           (quantized_cache_ || !kernel.quantized);
+  };
   const AttentionKernel* kernel = kernels.data();
-  while ((group.new_tokens > kernel->columns || (kernel->grouped && !grouped)) && kernel != &kernels.back()) ++kernel;
+  while (!applies(*kernel) && kernel != &kernels.back()) ++kernel;
   return *kernel;
 }
 

@@ -216,6 +216,7 @@ class StepEvaluator {
   double cache_seconds_per_byte_ = 0;  // 0: unknown, not counted
   double cache_capacity_ = 0;
   double vector_seconds_per_flop_ = 0;
+  bool quantized_cache_ = false;
   double key_bytes_ = 2;
   double value_bytes_ = 2;
   double kernel_seconds_ = 0;
