@@ -78,6 +78,23 @@ std::string devices_class(const FitRow& row) {
   return row.devices > 1 ? row.family + ", " + std::to_string(row.devices) : "1";
 }
 
+std::map<std::string, HeldOutUnits> units_of(const CrossValidation& result) {
+  std::map<std::string, std::vector<ErrorStatistics>> statistics;
+  for (const auto& [key, errors] : by_key(result, [&](const HeldOut& held) { return group_of(*held.row, result.by); }))
+    statistics[key.second].push_back(errors.model);
+  std::map<std::string, HeldOutUnits> units;
+  for (const auto& [metric, of_metric] : statistics) {
+    std::vector<double> medians;
+    double covered = 0;
+    for (const ErrorStatistics& s : of_metric) medians.push_back(s.median_ape), covered += s.coverage80.value_or(0);
+    units.emplace(metric, HeldOutUnits{.n = of_metric.size(),
+                                       .median_ape = quantile(medians, 0.5),
+                                       .p90_ape = quantile(medians, 0.9),
+                                       .coverage80 = covered / static_cast<double>(of_metric.size())});
+  }
+  return units;
+}
+
 double off(const HeldOut* held) { return std::abs(std::log(held->predicted / held->row->measured)); }
 
 }  // namespace
@@ -86,6 +103,7 @@ Accuracy accuracy_of(const CrossValidation& result) {
   Accuracy accuracy{.by = result.by};
   for (const auto& [key, errors] : by_key(result, [](const HeldOut&) { return std::string(); }))
     accuracy.metrics.emplace(key.second, HeldOutErrors{errors.model, baselines_of(result, key.second)});
+  if (result.by != FoldBy::cell) accuracy.units = units_of(result);
   accuracy.groups.emplace_back("stack", by_key(result, [](const HeldOut& held) { return held.row->family; }));
   accuracy.groups.emplace_back("evidence",
                                by_key(result, [](const HeldOut& held) { return std::string(name_of(held.level)); }));

@@ -22,17 +22,6 @@ std::uint64_t hash_of(std::string_view text) {
   return hash;
 }
 
-// A cell is a device, stack, model, quantization and shape: its repetitions are held out together.
-std::string group_of(const FitRow& row, FoldBy by) {
-  switch (by) {
-    case FoldBy::device: return row.scope.device;
-    case FoldBy::model: return row.model;
-    case FoldBy::source: return row.source;
-    case FoldBy::cell: break;
-  }
-  return row.scope.device + "|" + row.scope.stack + "|" + row.model + "|" + row.quant + "|" + row.shape;
-}
-
 // Medians of measured over ideal.
 class Efficiencies {
  public:
@@ -87,6 +76,17 @@ void set_intervals(CrossValidation& result) {
 }  // namespace
 
 std::string_view name_of(FoldBy by) { return fold_names[static_cast<std::size_t>(by)]; }
+
+// A cell is a device, stack, model, quantization and shape: its repetitions are held out together.
+std::string group_of(const FitRow& row, FoldBy by) {
+  switch (by) {
+    case FoldBy::device: return row.scope.device;
+    case FoldBy::model: return row.model;
+    case FoldBy::source: return row.source;
+    case FoldBy::cell: break;
+  }
+  return row.scope.device + "|" + row.scope.stack + "|" + row.model + "|" + row.quant + "|" + row.shape;
+}
 
 std::vector<std::size_t> folds_of(const std::vector<FitRow>& rows, FoldBy by, std::size_t folds) {
   std::set<std::pair<std::uint64_t, std::string>> groups;

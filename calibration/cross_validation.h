@@ -38,6 +38,9 @@ struct CrossValidation {
   std::vector<HeldOut> rows;
 };
 
+// What is held out together with the row: its device, model, source or cell.
+std::string group_of(const FitRow& row, FoldBy by);
+
 // Groups in the order of their hashes, dealt out like cards: folds of as many groups, whatever their names.
 std::vector<std::size_t> folds_of(const std::vector<FitRow>& rows, FoldBy by, std::size_t folds);
 

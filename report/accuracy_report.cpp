@@ -47,6 +47,18 @@ std::string metrics_table(const Accuracy& run) {
   return text;
 }
 
+std::string units_table(const Accuracy& run) {
+  if (run.units.empty()) return "";
+  const std::string unit(name_of(run.by));
+  std::string text =
+      "Each " + unit + " counting the same, however many rows it has:\n\n" +
+      head({"metric", unit + "s", "middle of their medians", "p90 of their medians", "in the 80 % interval, mean"}, 1);
+  for (const auto& [metric, s] : run.units)
+    text += line({metric, std::to_string(s.n), exact_percent_text(s.median_ape), exact_percent_text(s.p90_ape),
+                  exact_percent_text(s.coverage80)});
+  return text + "\n";
+}
+
 std::string group_table(const std::string& name, const Grouping& groups) {
   // A median of fewer rows says little.
   constexpr std::size_t least = 10;
@@ -155,10 +167,12 @@ constexpr std::string_view unknowns = R"(## What is not known
 - Tables of pull requests show builds of a day that no release has, often with micro-batches of a few tokens: they are in the fit, each
   column with the kernels that its build had, and make up most of the far prefill errors under CUDA. MMQ of 2024 changed with every
   month (int8 MMA, stream-k, types one by one): one share per generation leaves 20 to 50 % on some types (Q6_K on RTX 4090).
-- Tesla P40: two to eight columns cost far more than the counted instructions, and attention without its FP32 kernels runs at the 1/64
-  rate of its FP16; experts in MMQ on RTX 3090 (DeepSeek-V2-Lite) wait for something that is not modelled.
-- Latent attention before May 2025: files of that time had no latent cache, and llama.cpp read all heads' keys and values; silicast
-  predicts two to four times too fast there at depth.
+- Tesla P40 in 2024: attention without its FP32 kernels runs at the 1/64 rate of its FP16, so that prompts of 4096 tokens are predicted
+  four times too fast.
+- CPUs at depth: what a key costs attention, and the rate at which one token meets a quantized cache, rest on one Ryzen 9 7950X whose
+  rows were seen before the constants were entered; an F16 cache is an estimate.
+- Linear attention: the share of the vector peak that a gated delta rule reaches is what the other operations of the same rows leave
+  over, one share for all chips of a stack.
 - Macs of one kind differ by 30 to 90 % between sources (mac-llm-bench's M2 Max on models of 24B and more, AtomGradient's M2 Ultra): they
   look throttled, and do not say so. A factor for each device and source was tried, so that odd machines do not speak about
   kernels: it made held-out devices and models worse (it takes up what all machines share) and is not used.
@@ -178,7 +192,7 @@ std::string accuracy_markdown(const AccuracyReport& report) {
   std::string text(introduction);
   text.replace(text.find("COMMAND"), std::string_view("COMMAND").size(), report.command);
   for (const Accuracy& run : report.runs) {
-    text += "## " + std::string(title_of(run.by)) + "\n\n" + metrics_table(run) + "\n";
+    text += "## " + std::string(title_of(run.by)) + "\n\n" + metrics_table(run) + "\n" + units_table(run);
     for (const auto& [name, groups] : run.groups)
       if ((name != "device" && name != "quantization") || run.by == FoldBy::device)
         text += "By " + name + ":\n\n" + group_table(name, groups) + "\n";

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "model/database.h"
+#include "model/parameter_spread.h"
 #include "model/prediction.h"
 #include "tests/unit/shipped_data.h"
 
@@ -60,6 +61,52 @@ TEST(KernelChoice, ProductsOfScoresAreOfAllCellsWithoutFlashAttention) {
     if (op.op->kind == OpKind::attention) operations += op.cost.operations.value();
   // Cells are padded to 32: 512 for 500 tokens; 32 layers, 32 heads, keys and values of 128.
   EXPECT_NEAR(operations, 32 * 2.0 * 32 * 256 * 512 * 500, 1);
+}
+
+std::string kernel_of_attention(const Query& q, double tokens) {
+  const Compiled c = compile(q, database());
+  for (const auto& op : c.evaluator.per_op(StepShape{.new_tokens = tokens, .depth = 100}))
+    if (op.op->kind == OpKind::attention) return std::string(op.kernel);
+  return "none";
+}
+
+TEST(KernelChoice, AttentionGoesBySharedHeadsAndTheTypeOfTheCache) {
+  Query q{.model = "llama-3.1-8b", .quant = "Q4_0", .device = "ryzen-ai-max-395", .prompt = 512, .gen = 1};
+  q.stack = "llama.cpp-rocm-2025-hipblaslt", q.calibrated = false, q.flash_attention = FlashAttention::off;
+  EXPECT_EQ(kernel_of_attention(q, 4), "KQ softmax KQV (2 to 4 tokens)");
+  EXPECT_EQ(kernel_of_attention(q, 8), "KQ softmax KQV (few tokens)");
+  q.model = "llama-2-7b";  // a head of keys for each of the query
+  EXPECT_EQ(kernel_of_attention(q, 8), "KQ softmax KQV (hipBLASLt)");
+
+  Query cpu{.model = "llama-3.1-8b", .quant = "Q4_0", .device = "ryzen-9-7950x", .prompt = 512, .gen = 1};
+  cpu.calibrated = false;
+  EXPECT_EQ(kernel_of_attention(cpu, 1), "flash attention");
+  cpu.key_type = "q8_0", cpu.value_type = "q8_0";
+  EXPECT_EQ(kernel_of_attention(cpu, 1), "flash attention (quantized cache)");
+}
+
+TEST(KernelChoice, WhereLoadsDoNotOverlapTimesAddUp) {
+  OpWork work{.dram = 3, .matrix = 4, .launch = 1, .kernel = {}, .type = {}};
+  EXPECT_NEAR(work.seconds(), 1 + std::pow(81.0 + 256, 0.25), 1e-12);
+  work.overlaps_loads = false;
+  EXPECT_DOUBLE_EQ(work.seconds(), 8);
+  // What each part adds is the sum's slope times it: all of the loads, all of the arithmetic.
+  const ResourceTimes parts = time_parts(work);
+  EXPECT_DOUBLE_EQ(parts[static_cast<std::size_t>(Resource::dram)], 3);
+  EXPECT_DOUBLE_EQ(parts[static_cast<std::size_t>(Resource::matrix)], 4);
+}
+
+TEST(KernelChoice, InstructionsAreThoseOfTheProcessorsSets) {
+  const UnpackCost cost{
+      .simple = 0.4, .slow = 0, .lookups = 0, .scaling = 0, .by_set = {{"neon", 0.3}, {"dotprod", 0.2}}};
+  Processor p;
+  EXPECT_EQ(cost.simple_of(p), 0.4);
+  p.instruction_sets = {"avx2"};
+  EXPECT_EQ(cost.simple_of(p), 0.4);
+  p.instruction_sets = {"neon"};
+  EXPECT_EQ(cost.simple_of(p), 0.3);
+  p.instruction_sets = {"neon", "dotprod"};
+  EXPECT_EQ(cost.simple_of(p), 0.2);
 }
 
 }  // namespace

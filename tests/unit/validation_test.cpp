@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "calibration/validation.h"
+#include "calibration/accuracy.h"
 
 #include <gtest/gtest.h>
 
@@ -213,6 +214,28 @@ TEST(Requirement, RowsThatAreNotPredictedAnyMore) {
   ASSERT_EQ(lost.size(), 1U);
   EXPECT_EQ(lost[0].what, "1 rows are not predicted any more");
   EXPECT_EQ(lost[0].rows[0].id, "a");
+}
+
+TEST(Accuracy, EveryDeviceCountsTheSame) {
+  std::vector<FitRow> fit_rows;
+  for (const auto& [device, measured] : {std::pair("many", 100.0), {"many", 80.0}, {"many", 125.0}, {"one", 50.0}}) {
+    FitRow row{.id = device, .source = "s", .model = "m"};
+    row.scope = {device, "a", "s"};
+    row.metric = Metric::decode_rate;
+    row.measured = measured;
+    fit_rows.push_back(row);
+  }
+  CrossValidation run{.by = FoldBy::device};
+  for (const FitRow& row : fit_rows) run.rows.push_back({.row = &row, .predicted = 100, .p10 = 90, .p90 = 110});
+  const Accuracy accuracy = accuracy_of(run);
+  const HeldOutUnits& units = accuracy.units.at("tg_tps");
+  EXPECT_EQ(units.n, 2U);
+  // Medians of 0, 20 and 25 % and of 100 %; one of three and none lie within.
+  EXPECT_DOUBLE_EQ(units.median_ape, 0.6);
+  EXPECT_DOUBLE_EQ(units.p90_ape, 0.92);
+  EXPECT_DOUBLE_EQ(units.coverage80, 1.0 / 6);
+  run.by = FoldBy::cell;
+  EXPECT_TRUE(accuracy_of(run).units.empty());
 }
 
 TEST(Outliers, NamedByWhatTheyLookLike) {
