@@ -55,6 +55,9 @@ MatmulKernel read_matmul(const std::string& name, const Section& section, const 
   kernel.needs = section.texts("needs");
   if (section.has("experts")) kernel.experts = section.flag("experts", false);
   kernel.columns = read_columns(section, "columns", kernel.columns);
+  if (const auto by_architecture = section.section("share_by_architecture"))
+    for (const auto& [name, node] : by_architecture->entries())
+      kernel.share_by_architecture[name] = by_architecture->share(name, 1);
   if (const auto by_type = section.section("columns_by_type"))
     for (const auto& [type, node] : by_type->entries()) {
       if (!types.find(type)) by_type->fail(type, "unknown type");

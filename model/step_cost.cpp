@@ -245,6 +245,8 @@ StepEvaluator::Matmul StepEvaluator::compile_kernel(const MatmulKernel& kernel, 
     const double operations = 2 * in * row_tiles * kernel.tile_rows;
     const double feed_peak = kernel.feed_rate * p.cores * p.clock.value();
     m.unit_seconds_per_column = operations / (p.peak(*unit).value() * kernel.unit_share) + operations / feed_peak;
+    if (const auto at = kernel.share_by_architecture.find(p.architecture); at != kernel.share_by_architecture.end())
+      m.unit_seconds_per_column /= at->second;
     m.unit_seconds_per_column /= executor_.matrix_clock;
     if (kernel.applies_scales) {
       constexpr double weights_per_scale = 32;
