@@ -56,8 +56,12 @@ MatmulKernel read_matmul(const std::string& name, const Section& section, const 
   if (section.has("experts")) kernel.experts = section.flag("experts", false);
   kernel.columns = read_columns(section, "columns", kernel.columns);
   if (const auto by_architecture = section.section("share_by_architecture"))
-    for (const auto& [name, node] : by_architecture->entries())
-      kernel.share_by_architecture[name] = by_architecture->share(name, 1);
+    for (const auto& [architecture, node] : by_architecture->entries()) {
+      const auto& runs_on = kernel.architectures;
+      if (!runs_on.empty() && std::find(runs_on.begin(), runs_on.end(), architecture) == runs_on.end())
+        by_architecture->fail(architecture, "the kernel's architectures do not name it");
+      kernel.share_by_architecture[architecture] = by_architecture->share(architecture, 1);
+    }
   if (const auto by_type = section.section("columns_by_type"))
     for (const auto& [type, node] : by_type->entries()) {
       if (!types.find(type)) by_type->fail(type, "unknown type");
