@@ -57,6 +57,14 @@ std::map<std::string, ErrorStatistics> baselines_of(const CrossValidation& resul
   return errors_of(pairs);
 }
 
+ErrorStatistics unaided_of(const CrossValidation& result, const std::string& metric) {
+  std::vector<PredictedMeasured> pairs;
+  for (const HeldOut& held : result.rows)
+    if (name_of(held.row->metric) == metric)
+      pairs.push_back({.predicted = held.unaided, .measured = held.row->measured});
+  return error_statistics(pairs);
+}
+
 // Tokens in the cache for a decode, of the prompt for a prefill.
 std::string length_class(const FitRow& row) {
   const bool prefill = row.metric == Metric::prefill_rate;
@@ -102,7 +110,8 @@ double off(const HeldOut* held) { return std::abs(std::log(held->predicted / hel
 Accuracy accuracy_of(const CrossValidation& result) {
   Accuracy accuracy{.by = result.by};
   for (const auto& [key, errors] : by_key(result, [](const HeldOut&) { return std::string(); }))
-    accuracy.metrics.emplace(key.second, HeldOutErrors{errors.model, baselines_of(result, key.second)});
+    accuracy.metrics.emplace(key.second, HeldOutErrors{errors.model, unaided_of(result, key.second),
+                                                       baselines_of(result, key.second)});
   if (result.by != FoldBy::cell) accuracy.units = units_of(result);
   accuracy.groups.emplace_back("stack", by_key(result, [](const HeldOut& held) { return held.row->family; }));
   accuracy.groups.emplace_back("evidence",

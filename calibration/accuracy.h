@@ -14,6 +14,7 @@ namespace silicast {
 
 struct HeldOutErrors {
   ErrorStatistics model;
+  ErrorStatistics unaided;  // by cells of the same machine
   std::map<std::string, ErrorStatistics> baselines;  // by name
 };
 

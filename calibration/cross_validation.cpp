@@ -67,7 +67,7 @@ void set_intervals(CrossValidation& result) {
     if (fresh) at->second = residual_scales(all, held.row->family, held.fold);
     const ResidualScale& scale = at->second[static_cast<std::size_t>(held.level)];
     const double factor =
-        std::exp(z90 * std::hypot(is_prefill(held) ? scale.prefill : scale.decode, held.parameter_sd));
+        std::exp(z90 * held.open * std::hypot(is_prefill(held) ? scale.prefill : scale.decode, held.parameter_sd));
     held.p10 = held.predicted / factor;
     held.p90 = held.predicted * factor;
   }
@@ -126,13 +126,31 @@ void for_each_fold(const std::vector<FitRow>& rows, FoldBy by, std::size_t folds
 HeldOutPredictor::Known::Known(const Profile& profile, const Scope& scope)
     : corrections(profile.corrections(scope)), spread(profile, scope) {}
 
+HeldOutPredictor::HeldOutPredictor(const Profiles& profiles, const std::vector<const FitRow*>& training)
+    : profiles_(profiles) {
+  std::map<Machine, std::vector<MeasuredRate>> cells;
+  for (const FitRow* row : training)
+    cells[machine_of(*row)].push_back({row->cell, std::log(row->measured / unaided(*row, 0).predicted)});
+  for (auto& [machine, measured] : cells) fields_.emplace(machine, ResidualField::of_runs(std::move(measured)));
+}
+
 HeldOut HeldOutPredictor::operator()(const FitRow& row, std::size_t fold) {
+  HeldOut held = unaided(row, fold);
+  if (const auto field = fields_.find(machine_of(row)); field != fields_.end()) {
+    const Leftover leftover = field->second.at(row.cell);
+    held.predicted *= std::exp(leftover.log);
+    held.open = leftover.open;
+  }
+  return held;
+}
+
+HeldOut HeldOutPredictor::unaided(const FitRow& row, std::size_t fold) {
   const auto at = profiles_.find(row.family);
   const Profile& profile = at == profiles_.end() ? none_ : at->second;
   const Known& known = known_.try_emplace({row.family, row.scope}, profile, row.scope).first->second;
   const StepCost cost = row.cost(known.corrections);
   HeldOut held{.row = &row, .fold = fold};
-  held.predicted = row.tokens / cost.seconds.value();
+  held.predicted = held.unaided = row.tokens / cost.seconds.value();
   held.bound = cost.bottleneck();
   held.level = profile.level(row.scope);
   held.parameter_sd = known.spread.log_sd(row.corrected(known.corrections), row.overheads(known.corrections));
@@ -144,7 +162,7 @@ CrossValidation cross_validate(const std::vector<FitRow>& rows, FoldBy by, std::
   CrossValidation result{.by = by};
   for_each_fold(rows, by, folds, [&](const Fold& fold) {
     const Profiles profiles = fit_profiles(fold.training, "", threads);
-    HeldOutPredictor predict(profiles);
+    HeldOutPredictor predict(profiles, fold.training);
     const Efficiencies efficiencies(fold.training);
     for (const FitRow* row : fold.held_out) {
       result.rows.push_back(predict(*row, fold.number));
@@ -161,7 +179,7 @@ double scale_for(const std::vector<const HeldOut*>& rows) {
   std::vector<std::pair<double, double>> needed;  // s^2 of each row, weight
   double total = 0;
   for (const HeldOut* held : rows) {
-    const double off = std::log(held->row->measured / held->predicted) / z90;
+    const double off = std::log(held->row->measured / held->predicted) / (z90 * held->open);
     needed.emplace_back(std::max(0.0, off * off - held->parameter_sd * held->parameter_sd), held->row->weight);
     total += held->row->weight;
   }

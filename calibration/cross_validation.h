@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -27,6 +28,8 @@ struct HeldOut {
   EvidenceLevel level = EvidenceLevel::datasheet;
   double predicted = 0;     // tokens per second
   double parameter_sd = 0;  // of its logarithm
+  double unaided = 0;       // tokens per second that the profile alone predicts
+  double open = 1;          // what cells of the same machine leave of the deviation
   Resource bound{};         // what takes most of the time
   double p10 = 0, p90 = 0;
   // Efficiencies of the training rows on the ideal rate: of the metric, of its quantization, of its device.
@@ -58,21 +61,33 @@ void for_each_fold(const std::vector<FitRow>& rows, FoldBy by, std::size_t folds
 class HeldOutPredictor {
  public:
   explicit HeldOutPredictor(const Profiles& profiles) : profiles_(profiles) {}
+  // And by what the profiles leave over at rows of the same machine: the same devices of one source.
+  HeldOutPredictor(const Profiles& profiles, const std::vector<const FitRow*>& training);
   HeldOut operator()(const FitRow& row, std::size_t fold);
 
  private:
+  // Family of stacks, device, count of devices, source, metric.
+  using Machine = std::tuple<std::string, std::string, int, std::string, Metric>;
+  static Machine machine_of(const FitRow& row) {
+    return {row.family, row.scope.device, row.devices, row.source, row.metric};
+  }
+
   struct Known {
     Known(const Profile& profile, const Scope& scope);
     Corrections corrections;
     ParameterSpread spread;
   };
 
+  // Of the profiles alone.
+  HeldOut unaided(const FitRow& row, std::size_t fold);
+
   const Profiles& profiles_;
   Profile none_;
+  std::map<Machine, ResidualField> fields_;
   std::map<std::pair<std::string, Scope>, Known> known_;
 };
 
-// The s with which the weighted share of rows within z90 sqrt(s^2 + sd^2) is 80 %.
+// The s with which the weighted share of rows within z90 open sqrt(s^2 + sd^2) is 80 %.
 double scale_for(const std::vector<const HeldOut*>& rows);
 
 using Progress = std::function<void(const std::string&)>;

@@ -87,7 +87,8 @@ FitRow row_of(const Observation& observation, const Question& question, const Co
              .devices = c.machine.devices,
              .shape = shape_of(c.query, question.metric),
              .model_class = class_of(c.workload->architecture),
-             .depth = static_cast<double>(c.query.depth)};
+             .depth = static_cast<double>(c.query.depth),
+             .cell = cell_at(cell_of(c), c.query, prefill ? PhaseKind::prefill : PhaseKind::decode)};
   const StepEvaluator& evaluator = *c.evaluator.each();
   const MeasuredSteps measured =
       prefill

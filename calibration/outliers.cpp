@@ -39,7 +39,7 @@ std::vector<Outlier> outliers_of(const CrossValidation& result, std::size_t most
   for (const HeldOut& held : result.rows) {
     const FitRow& row = *held.row;
     groups[{row.source, row.scope.device, row.scope.stack, row.model}][row.metric == Metric::prefill_rate ? 1 : 0]
-        .push_back(row.measured / held.predicted);
+        .push_back(row.measured / held.unaided);
   }
   std::vector<Outlier> outliers;
   for (const auto& [key, ratios] : groups) {

@@ -97,6 +97,18 @@ class JointRowCost : public ceres::CostFunction {
   double noise_;
 };
 
+void set_own_runs(Profile& profile, const std::vector<const FitRow*>& rows) {
+  std::array<std::vector<MeasuredRate>, phase_kinds.size()> runs;
+  for (const FitRow* row : rows) {
+    if (row->metric == Metric::total_rate) continue;
+    const PhaseKind phase = row->metric == Metric::prefill_rate ? PhaseKind::prefill : PhaseKind::decode;
+    const double predicted = row->tokens / row->cost(profile.corrections(row->scope)).seconds.value();
+    runs[static_cast<std::size_t>(phase)].push_back({row->cell, std::log(row->measured / predicted)});
+  }
+  for (std::size_t phase = 0; phase < runs.size(); ++phase)
+    profile.own_runs[phase] = ResidualField::of_runs(std::move(runs[phase]));
+}
+
 }  // namespace
 
 Profile updated_profile(const Profile& prior_profile, const std::vector<const FitRow*>& rows, const std::string& date) {
@@ -131,6 +143,7 @@ Profile updated_profile(const Profile& prior_profile, const std::vector<const Fi
   ceres::Solve(options, &problem, &summary);
   ensure(summary.IsSolutionUsable(), "an update of a prior has a solution");
   set_estimates(profile, prior.names, values, posterior_covariance(problem, {values.data()}));
+  set_own_runs(profile, rows);
   return profile;
 }
 
@@ -138,7 +151,7 @@ std::vector<HeldOut> held_out_of_updates(const Profile& prior, const std::vector
   std::vector<HeldOut> result;
   for_each_fold(rows, FoldBy::cell, folds, [&](const Fold& fold) {
     const Profiles profiles{{prior.family, fold.training.empty() ? prior : updated_profile(prior, fold.training, "")}};
-    HeldOutPredictor predict(profiles);
+    HeldOutPredictor predict(profiles, fold.training);
     for (const FitRow* row : fold.held_out) result.push_back(predict(*row, fold.number));
   });
   return result;

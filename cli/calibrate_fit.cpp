@@ -25,14 +25,19 @@ struct CalibrateFitOptions {
 };
 
 // Scales of the residuals that sources, models and devices leave when they are held out: who asks is a new source, with
-// a measured device and a model that was measured there, or with another model, or another device.
+// a measured device and a model that was measured there, or with another model, or another device. The machine's own
+// runs are not at hand.
 void set_residuals(Profiles& profiles, const std::vector<FitRow>& rows, unsigned threads) {
   std::vector<CrossValidation> runs;
   for (const FoldBy by : {FoldBy::source, FoldBy::model, FoldBy::device})
     runs.push_back(cross_validate(rows, by, folds, threads, progress_line));
   std::vector<const HeldOut*> all;
-  for (const CrossValidation& run : runs)
-    for (const HeldOut& held : run.rows) all.push_back(&held);
+  for (CrossValidation& run : runs)
+    for (HeldOut& held : run.rows) {
+      held.predicted = held.unaided;
+      held.open = 1;
+      all.push_back(&held);
+    }
   for (auto& [family, profile] : profiles) profile.residual = residual_scales(all, family);
 }
 

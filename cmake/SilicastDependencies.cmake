@@ -4,6 +4,7 @@ find_package(libyaml REQUIRED)  # cmake/Findlibyaml.cmake
 find_package(nlohmann_json REQUIRED)
 find_package(SQLite3 REQUIRED)
 find_package(Ceres REQUIRED)
+find_package(Eigen3 REQUIRED)
 find_package(hwloc REQUIRED)  # cmake/Findhwloc.cmake
 find_package(Pcre2 REQUIRED)
 find_package(Threads REQUIRED)

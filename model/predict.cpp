@@ -62,6 +62,14 @@ double log_scale(const Certainty& certainty, double residual, const std::vector<
   return std::hypot(residual, parameters.log_sd(slopes));
 }
 
+// What the machine's own cells leave over changes every time of the phase alike.
+Phase phase_of(StepCost cost, double tokens, const Leftover& leftover, double log_scale) {
+  const double factor = std::exp(-leftover.log);
+  cost.seconds *= factor;
+  for (double& seconds : cost.bound) seconds *= factor;
+  return {cost.seconds, around(tokens / cost.seconds.value(), log_scale * leftover.open), cost};
+}
+
 // The same relative spread for a time that consists of a phase.
 Interval like(const Phase& phase, double value) {
   const Interval& rate = phase.tokens_per_second;
@@ -157,10 +165,38 @@ const ParameterSpread::Slopes& SlopeMemo::rest(const ParameterSpread& parameters
 
 Certainty certainty_of(const Compiled& c, const Database& database) {
   if (!is_calibrated_case(c)) return {.residual = database.residual_scale(), .parameters = nullptr};
-  return {.residual = c.profile->residual_of(c.profile->level(c.scope)),
+  const EvidenceLevel level = c.profile->level(c.scope);
+  const bool own = c.profile->has_leftovers() && level <= EvidenceLevel::same_device && c.machine.devices == 1;
+  return {.residual = c.profile->residual_of(level),
           .parameters = database.parameter_spread(c.stack->family, c.scope),
           .step = &c.evaluator,
-          .ubatch = ubatch_of(c)};
+          .ubatch = ubatch_of(c),
+          .machine = own ? c.profile : nullptr,
+          .cell = own ? cell_of(c) : RateCell()};
+}
+
+RateCell cell_of(const Compiled& c) {
+  const Architecture& architecture = c.workload->architecture;
+  RateCell cell{.stack = c.scope.stack,
+            .model = architecture.id,
+            .quant = c.query.quant,
+            .hidden = static_cast<double>(architecture.hidden),
+            .has_experts = architecture.has_experts()};
+  for (const Tensor& tensor : c.workload->tensors) cell.parameters += static_cast<double>(tensor.elements());
+  return cell;
+}
+
+RateCell cell_at(RateCell cell, const Query& query, PhaseKind phase) {
+  const bool prefill = phase == PhaseKind::prefill;
+  cell.tokens = prefill ? static_cast<double>(query.prompt) : 1;
+  cell.depth = static_cast<double>(query.depth);
+  if (!prefill) cell.depth += static_cast<double>(query.prompt) + static_cast<double>(query.gen) / 2;
+  cell.batch = static_cast<double>(query.concurrency);
+  return cell;
+}
+
+Leftover Certainty::leftover(const Query& query, PhaseKind phase) const {
+  return machine ? machine->leftovers(phase).at(cell_at(cell, query, phase)) : Leftover();
 }
 
 // One step stands for its phase: what it consists of changes little from one to the next.
@@ -180,12 +216,12 @@ EvidenceLevel evidence_level(const Compiled& c) {
 
 Phase prefill_phase(const StepCost& cost, const Query& query, const Certainty& certainty) {
   const double tokens = static_cast<double>(query.prompt * query.concurrency);
-  return {cost.seconds, around(tokens / cost.seconds.value(), certainty.prefill(query)), cost};
+  return phase_of(cost, tokens, certainty.leftover(query, PhaseKind::prefill), certainty.prefill(query));
 }
 
 Phase decode_phase(const StepCost& cost, const Query& query, const Certainty& certainty) {
   const auto tokens = static_cast<double>(query.concurrency);
-  return {cost.seconds, around(tokens / cost.seconds.value(), certainty.decode(query)), cost};
+  return phase_of(cost, tokens, certainty.leftover(query, PhaseKind::decode), certainty.decode(query));
 }
 
 Latencies latencies_of(const Phase* prefill, const Phase* decode, const Query& query, Seconds request) {

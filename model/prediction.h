@@ -14,6 +14,7 @@
 #include "model/energy.h"
 #include "model/memory.h"
 #include "model/placement.h"
+#include "model/residual_field.h"
 #include "model/startup.h"
 #include "model/step_cost.h"
 
@@ -256,6 +257,10 @@ class SlopeMemo {
   std::vector<Entry> entries_;
 };
 
+// Where a query stands among what was measured on its machine: all but its shape, and with the shape of a phase.
+RateCell cell_of(const Compiled& compiled);
+RateCell cell_at(RateCell cell, const Query& query, PhaseKind phase);
+
 // How sure a prediction is: the residual scale of its level of evidence, beside what the parameters leave open.
 struct Certainty {
   ResidualScale residual;
@@ -263,8 +268,12 @@ struct Certainty {
   const PlacedStep* step = nullptr;                   // of the bound query, which outlives this
   std::int64_t ubatch = 0;
   std::shared_ptr<SlopeMemo> memo{};  // for callers that ask for many shapes, on one thread
+  std::shared_ptr<const Profile> machine{};  // whose own cells bear on the query; null: none do
+  RateCell cell{};                               // of the query, whatever its shape
 
-  // Standard deviations of the logarithm of the phase's rate.
+  // What measured cells of the same machine tell of the phase.
+  [[nodiscard]] Leftover leftover(const Query& query, PhaseKind phase) const;
+  // Standard deviations of the logarithm of the phase's rate, were there no such cells.
   [[nodiscard]] double prefill(const Query& query) const;
   [[nodiscard]] double decode(const Query& query) const;
 };

@@ -12,11 +12,15 @@ namespace {
 constexpr std::array<std::string_view, evidence_level_count> level_names{"measured", "same-device", "same-family",
                                                                          "datasheet"};
 
+constexpr std::array<std::string_view, phase_kinds.size()> phase_names{"prefill", "decode"};
+
 double squared(double x) { return x * x; }
 
 }  // namespace
 
 std::string_view name_of(EvidenceLevel level) { return level_names[static_cast<std::size_t>(level)]; }
+
+std::string_view name_of(PhaseKind phase) { return phase_names[static_cast<std::size_t>(phase)]; }
 
 std::string_view prior_of(std::string_view name) {
   constexpr std::array<std::string_view, 7> one_column{"mmv", "mul_mv", "mul_mat_vec", "vec_dot",

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "model/corrections.h"
+#include "model/residual_field.h"
 
 namespace silicast {
 
@@ -57,6 +58,10 @@ struct Estimate {
   std::vector<std::int16_t> correlations{};
 };
 
+enum class PhaseKind : std::uint8_t { prefill, decode };
+constexpr std::array<PhaseKind, 2> phase_kinds{PhaseKind::prefill, PhaseKind::decode};
+std::string_view name_of(PhaseKind phase);
+
 struct Profile {
   std::string family;
   std::string date;
@@ -69,6 +74,8 @@ struct Profile {
   std::map<std::string, std::map<std::string, std::int64_t>, std::less<>> measurements;  // device -> stack -> rows
   std::map<std::string, std::int64_t, std::less<>> architectures;                        // -> rows
   std::array<ResidualScale, evidence_level_count> residual{};
+  // Of one machine: what the parameters leave over of its own runs. Of many: empty.
+  std::array<ResidualField, phase_kinds.size()> own_runs{};
 
   [[nodiscard]] Corrections corrections(const Scope& scope) const;
   // Whether such cases are a good part of what it was fitted to.
@@ -79,6 +86,10 @@ struct Profile {
   [[nodiscard]] const ResidualScale& residual_of(EvidenceLevel at) const {
     return residual[static_cast<std::size_t>(at)];
   }
+  [[nodiscard]] const ResidualField& leftovers(PhaseKind phase) const {
+    return own_runs[static_cast<std::size_t>(phase)];
+  }
+  [[nodiscard]] bool has_leftovers() const { return !own_runs.front().empty() || !own_runs.back().empty(); }
   // Of a pooled quantity: the most specific there is; its deviation grows with every level that is missing.
   [[nodiscard]] Estimate pooled(std::string_view quantity, const Scope& scope) const;
 

@@ -61,6 +61,32 @@ void read_measurements(const Section& section, Profile& profile) {
   }
 }
 
+MeasuredRate read_own_run(const Section& section) {
+  constexpr double most = 1e15;
+  MeasuredRate run{.cell = {.tokens = section.number("tokens", 1, most),
+                            .depth = section.number("depth", 0, most),
+                            .batch = section.number("batch", 1, most),
+                            .stack = section.text("stack"),
+                            .model = section.text("model"),
+                            .quant = section.text("quant"),
+                            .hidden = section.number("hidden", 0, most),
+                            .parameters = section.number("parameters", 0, most),
+                            .has_experts = section.flag("experts", false)},
+                   .residual = section.number("residual", -widest_log, widest_log),
+                   .noise = section.number("noise", 0, most)};
+  section.finish();
+  return run;
+}
+
+void read_own_runs(const Section& section, Profile& profile) {
+  for (const PhaseKind phase : phase_kinds) {
+    std::vector<MeasuredRate> runs;
+    for (const Section& run : section.sections(name_of(phase))) runs.push_back(read_own_run(run));
+    profile.own_runs[static_cast<std::size_t>(phase)] = ResidualField(std::move(runs));
+  }
+  section.finish();
+}
+
 ResidualScale read_scale(const Section& section) {
   const ResidualScale scale{section.number("decode", 0, widest_log), section.number("prefill", 0, widest_log)};
   section.finish();
@@ -75,6 +101,27 @@ std::string number(double value) {
 
 // Names of kernels hold blanks, parentheses, ampersands.
 std::string quoted(const std::string& name) { return "\"" + name + "\""; }
+
+std::string count_text(double value) { return std::to_string(std::llround(value)); }
+
+std::string own_runs_yaml(const Profile& profile) {
+  if (!profile.has_leftovers()) return "";
+  std::string text = "own_runs:\n";
+  for (const PhaseKind phase : phase_kinds) {
+    if (profile.leftovers(phase).empty()) continue;
+    text += "  " + std::string(name_of(phase)) + ":\n";
+    for (const auto& point : profile.leftovers(phase).points()) {
+      const RateCell& cell = point.cell;
+      text += "    - {residual: " + number(point.residual) + ", noise: " + number(point.noise) +
+              ", tokens: " + count_text(cell.tokens) +
+              ", depth: " + count_text(cell.depth) + ", batch: " + count_text(cell.batch) + ", stack: " + cell.stack +
+              ", model: " + quoted(cell.model) + ", quant: " + quoted(cell.quant) +
+              ", hidden: " + count_text(cell.hidden) + ", parameters: " + count_text(cell.parameters) +
+              (cell.has_experts ? ", experts: true" : "") + "}\n";
+    }
+  }
+  return text;
+}
 
 std::string parameters_yaml(const Profile& profile) {
   std::string text = "parameters:\n";
@@ -117,6 +164,12 @@ Profile read_profile(const std::filesystem::path& file) {
   for (const auto& [name, node] : architectures.entries())
     profile.architectures.emplace(name, architectures.count(name));
   read_parameters(section.required_section("parameters"), profile);
+  if (const auto own = section.section("own_runs")) {
+    if (profile.measurements.size() != 1)
+      section.fail("own_runs", "runs of one machine are expected, the profile is of " +
+                                   std::to_string(profile.measurements.size()) + " devices");
+    read_own_runs(*own, profile);
+  }
   section.ignore("sources");
   section.ignore("notes");
   section.finish();
@@ -144,7 +197,7 @@ std::string profile_yaml(const Profile& p) {
   }
   text += "architectures:\n";
   for (const auto& [name, rows] : p.architectures) text += "  " + quoted(name) + ": " + std::to_string(rows) + "\n";
-  return text + parameters_yaml(p);
+  return text + parameters_yaml(p) + own_runs_yaml(p);
 }
 
 }  // namespace silicast

@@ -42,6 +42,7 @@ std::string metrics_table(const Accuracy& run) {
   };
   for (const auto& [metric, errors] : run.metrics) {
     add(metric, "**silicast**", errors.model);
+    add(metric, "its profiles alone", errors.unaided);
     for (const auto& [name, of_baseline] : errors.baselines) add(metric, name, of_baseline);
   }
   return text;
@@ -127,6 +128,10 @@ random by cell (device, stack, model, quantization and shape); each fold is pred
 the widths of the intervals. Errors are |predicted - measured| / measured. The baselines are fitted to the same training rows:
 bandwidth over size (prefill: peak matrix FLOPS over 2 x active parameters) and that times a median efficiency, of all rows, of the
 quantization, or of the device (where it is held out: of all rows).
+
+Where rows of the same machine (the same device of the same source) are among the training rows, what the profiles leave over of them
+corrects their neighbours, as `silicast calibrate host --import` does for one's own runs; "its profiles alone" are without that: what
+`silicast predict` says of a device that others have measured.
 
 The rows are rates of one sequence or of several, on one device that holds all layers or on several that divide each of them, as
 others published them.

@@ -48,6 +48,11 @@ after=$(rate decode Q6_K)
 awk -v a="$after" -v b="$before" 'BEGIN { r = a / b; exit !(r > 0.74 && r < 0.88) }' ||
   fail "Q6_K at $after tokens/s instead of 0.8 times $before"
 
+# A type that was run is predicted as it was measured.
+measured=$(awk -F, '$1 == "Q5_K_M-pp" { print $NF }' "$work/runs.csv")
+rate prefill Q5_K_M | awk -v m="$measured" '{ r = $1 / m; exit !(r > 0.98 && r < 1.02) }' ||
+  fail "Q5_K_M prefill at $(rate prefill Q5_K_M) tokens/s, measured were $measured"
+
 expect 3 "unknown device 'no-such-card'" "$silicast" calibrate host --import "$work/runs.csv" --device no-such-card
 expect 2 "exclude each other" "$silicast" calibrate host --quick --import "$work/runs.csv"
 expect 3 "missing.json" "$silicast" calibrate host --import "$work/missing.json"

@@ -143,6 +143,33 @@ TEST(ProfileFile, ReadsWhatItWrites) {
   EXPECT_EQ(read.measurements, p.measurements);
 }
 
+TEST(ProfileFile, KeepsWhatIsLeftOverOfOnesOwnRuns) {
+  Profile p = example();
+  p.measurements = {{"rtx-4090", {{"stack", 2}}}};
+  p.own_runs[0] = ResidualField({{{.tokens = 512,
+                                   .depth = 1024,
+                                   .batch = 2,
+                                   .stack = "stack",
+                                   .model = "a: model",
+                                   .quant = "Q4_K_M",
+                                   .hidden = 4096,
+                                   .parameters = 8e9,
+                                   .has_experts = true},
+                                  -0.125}});
+  const TemporaryFile file(profile_yaml(p));
+  const Profile read = read_profile(file.path());
+  EXPECT_EQ(profile_yaml(read), profile_yaml(p));
+  ASSERT_EQ(read.leftovers(PhaseKind::prefill).points().size(), 1U);
+  EXPECT_TRUE(read.leftovers(PhaseKind::decode).empty());
+  const auto& point = read.leftovers(PhaseKind::prefill).points().front();
+  EXPECT_EQ(point.residual, -0.125);
+  EXPECT_EQ(correlation(point.cell, p.leftovers(PhaseKind::prefill).points().front().cell), 1);
+  // Of two devices nobody knows whose they are.
+  p.measurements["rtx-4080"] = {{"stack", 1}};
+  const TemporaryFile ambiguous(profile_yaml(p));
+  EXPECT_THROW(static_cast<void>(read_profile(ambiguous.path())), InputError);
+}
+
 TEST(ProfileFile, SaysWhereItIsBroken) {
   const auto message = [](const std::string& from, const std::string& to) {
     std::string text = profile_yaml(example());

@@ -253,7 +253,7 @@ TEST(Outliers, NamedByWhatTheyLookLike) {
   add("slow", Metric::prefill_rate, 30);
   add("old build", Metric::decode_rate, 101);
   add("old build", Metric::prefill_rate, 40);
-  for (const FitRow& row : fit_rows) run.rows.push_back({.row = &row, .predicted = 100});
+  for (const FitRow& row : fit_rows) run.rows.push_back({.row = &row, .predicted = 100, .unaided = 100});
   const auto outliers = outliers_of(run, 10);
   ASSERT_EQ(outliers.size(), 2U);
   EXPECT_EQ(outliers[0].source, "slow");
