@@ -299,12 +299,19 @@ StepEvaluator::Product StepEvaluator::product_of(const Compiled& compiled, const
     product.share = distinct / static_cast<double>(w.experts);
     product.routed = columns * static_cast<double>(w.used);
     product.per_matrix = product.routed / distinct;
+    product.tokens = columns;
   }
   // A GPU takes one kernel for all experts, a CPU goes through them one by one.
   constexpr double rounding = 1e-6;
   const double deciding = executor_.stack->on_cpu ? product.per_matrix - rounding : columns;
   while (deciding > product.matmul->columns || product.per_matrix > product.matmul->expert_columns) ++product.matmul;
   return product;
+}
+
+double StepEvaluator::tiles_of(const Product& product, const MatmulShape& shape, double columns) noexcept {
+  if (product.tokens <= 0) return std::ceil(product.per_matrix / columns);
+  return expected_expert_tiles(static_cast<double>(shape.experts), static_cast<double>(shape.used), product.tokens,
+                               columns);
 }
 
 OpWork StepEvaluator::dequantize_cost(const Compiled& compiled, const Product& product) const noexcept {
@@ -323,7 +330,7 @@ OpWork StepEvaluator::dequantize_cost(const Compiled& compiled, const Product& p
 OpWork StepEvaluator::matmul_cost(const Compiled& compiled, const Product& product,
                                   const BatchTotals& totals) const noexcept {
   const MatmulShape& w = compiled.op.matmul;
-  const auto& [m, share, per_matrix, routed] = product;
+  const auto& [m, share, per_matrix, routed, choosing] = product;
 
   OpWork cost;
   cost.kernel = m->kernel;
@@ -341,14 +348,14 @@ OpWork StepEvaluator::matmul_cost(const Compiled& compiled, const Product& produ
     cost.cache = cost.dram, cost.dram = 0, cost.cache_bytes = cost.dram_bytes, cost.dram_bytes = 0;
   charge_activations(cost, m->activation_bytes_per_column * routed);
   if (!from_scratch) {
-    const double groups = std::isinf(m->unpack_every) ? 1 : std::ceil(per_matrix / m->unpack_every);
+    const double groups = std::isinf(m->unpack_every) ? 1 : tiles_of(product, w, m->unpack_every);
     const double passes = 1 + (groups - 1) * m->further_pass;
     cost.dequant = m->unpack_seconds * share * passes;
     cost.alu = m->pass_seconds * share * passes;
     cost.instructions = m->unpack_instructions * share * passes;
   }
   cost.operations = operations_of(w, w.outputs_only ? totals.outputs : totals.tokens);
-  const double column_tiles = std::ceil(per_matrix / m->tile_columns);
+  const double column_tiles = tiles_of(product, w, m->tile_columns);
   double unit_seconds = m->unit_seconds_per_column * column_tiles * m->tile_columns * (routed / per_matrix);
   if (m->row_tiles_per_core > 0) {
     const double waves = m->row_tiles_per_core * column_tiles * (routed / per_matrix);

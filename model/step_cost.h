@@ -194,7 +194,10 @@ class StepEvaluator {
   struct Product {
     const Matmul* matmul = nullptr;
     double share = 1, per_matrix = 0, routed = 0;
+    double tokens = 0;  // that choose among experts; 0: there are none
   };
+  // Tiles of so many columns that the columns of one matrix fill: of an expert, on average.
+  static double tiles_of(const Product& product, const MatmulShape& shape, double columns) noexcept;
   [[nodiscard]] Product product_of(const Compiled& compiled, const BatchTotals& totals) const noexcept;
   [[nodiscard]] OpWork matmul_cost(const Compiled& compiled, const Product& product,
                                    const BatchTotals& totals) const noexcept;

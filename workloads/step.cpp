@@ -164,6 +164,24 @@ double expected_distinct_experts(double experts, double used, double tokens) {
   return experts * (1 - std::exp(tokens * std::log1p(-used / experts)));
 }
 
+double expected_expert_tiles(double experts, double used, double tokens, double columns) {
+  constexpr double popularity_spread = 0.5;  // of an expert's share of the tokens
+  const double touched = expected_distinct_experts(experts, used, tokens) / experts;
+  const double mean = tokens * used / experts;
+  if (columns <= 1) return mean / touched;
+  const double spread = std::hypot(std::sqrt(mean * (1 - used / experts)), popularity_spread * mean);
+  constexpr double many = 8;
+  if (mean > many * columns) return (mean / columns + (columns - 1) / (2 * columns)) / touched;
+  double tiles = touched;
+  for (double from = columns + 0.5;; from += columns) {
+    const double beyond = spread > 0 ? std::erfc((from - mean) / (spread * std::sqrt(2.0))) / 2 : (mean > from ? 1 : 0);
+    constexpr double negligible = 1e-4;
+    if (beyond < negligible) break;
+    tiles += beyond;
+  }
+  return tiles / touched;
+}
+
 double operations_of(const MatmulShape& m, double columns) {
   const double each = m.experts > 0 ? static_cast<double>(m.used) : 1;
   return 2 * static_cast<double>(m.in) * static_cast<double>(m.out) * columns * each;
