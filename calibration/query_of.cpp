@@ -493,6 +493,7 @@ QuestionOrReason QueryMapper::operator()(const Observation& row) const {
   if (*metric == Metric::power || *metric == Metric::energy) query.power_limit = noted_power_limit(notes);
   question.at_the_wall = contains_any(notes, {"wall power", "at the wall"});
   if (is_llama_cpp(query.stack)) query.ubatch = noted_ubatch(notes);
+  query.full_window_cache = contains(notes, "swa-full");
   // Its prompts are micro-batches.
   if (contains(notes, "sweep-bench") && !query.ubatch) query.ubatch = row.prompt;
   if (*metric == Metric::memory || *metric == Metric::out_of_memory) fill_context(notes, query);

@@ -16,6 +16,7 @@ std::string compile_key(const Query& q) {
                q.key_type,
                q.value_type,
                std::to_string(static_cast<int>(q.flash_attention)),
+               q.full_window_cache ? "full" : "",
                number(q.ubatch),
                number(q.threads),
                q.host,

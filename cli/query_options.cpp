@@ -144,6 +144,11 @@ void add_query_options(const Command& command, Query& query) {
           "--kv-unified", [&query] { query.unified_cache = true; },
           "llama.cpp: the sequences share one KV buffer instead of a slot each")
       .group(how_group);
+  command
+      .add_flag(
+          "--swa-full", [&query] { query.full_window_cache = true; },
+          "llama.cpp: layers of a sliding window keep all tokens instead of their window")
+      .group(how_group);
   add(command, "--kv-type", "TYPE[,TYPE]", how_group,
       "Type of the KV cache, or of keys and values: f16, q8_0, q4_0, ... (default f16)",
       [&query](const std::string& text) { read_cache_types(text, query); });

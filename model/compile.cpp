@@ -251,6 +251,11 @@ Compiled compile(const Query& asked, const Database& database, const PreparedMod
                        stack_for(workload.format, *device));
   query.stack = stack->id;
   check_stack(*stack, *device);
+  if (query.full_window_cache) {
+    auto full = std::make_shared<Stack>(*stack);
+    full->allocation.windowed_cache = false;
+    stack = std::move(full);
+  }
   check_types(*stack, workload);
   Compiled compiled = bind(std::move(query), prepared.quantized, prepared.graph, std::move(device), devices,
                            std::move(stack), database);

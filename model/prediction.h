@@ -58,6 +58,7 @@ struct Query {
   std::string key_type = "f16";
   std::string value_type = "f16";
   bool unified_cache = false;  // llama.cpp's --kv-unified: the sequences share one buffer
+  bool full_window_cache = false;  // llama.cpp's --swa-full: layers of a sliding window keep, and go through, all tokens
   FlashAttention flash_attention = FlashAttention::automatic;
   std::optional<std::int64_t> ubatch;
   std::optional<std::int64_t> threads;        // of a CPU; absent: every fast core

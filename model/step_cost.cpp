@@ -370,9 +370,15 @@ double StepEvaluator::cached_cells(double cells, double window) const noexcept {
   const AllocationRules& rules = executor_.stack->allocation;
   const double padding = static_cast<double>(executor_.fused_attention ? rules.cache_padding : rules.unfused_padding);
   cells = padded(cells, padding);
-  if (window > 0 && rules.windowed_cache)
+  if (window > 0 && keeps_to_window())
     cells = std::min(cells, padded(window + static_cast<double>(executor_.ubatch), padding));
   return cells;
+}
+
+// The loop over the keys of a CPU's fused kernel leaves out those that are masked (ggml-cpu/ops.cpp,
+// ggml_compute_forward_flash_attn_ext).
+bool StepEvaluator::keeps_to_window() const noexcept {
+  return executor_.stack->allocation.windowed_cache || (executor_.stack->on_cpu && executor_.fused_attention);
 }
 
 const std::vector<AttentionKernel>& StepEvaluator::attention_kernels() const noexcept {
@@ -397,6 +403,9 @@ OpWork StepEvaluator::attention_cost(const Compiled& compiled, const AttentionKe
                                      Batch batch) const noexcept {
   const AttentionShape& a = compiled.op.attention;
   const double window = static_cast<double>(a.window);
+  // A cache of all tokens is gone through whole, whatever the window masks.
+  AttentionShape computed = a;
+  if (!keeps_to_window()) computed.window = 0;
   OpWork cost;
   cost.layers = 0;
   double scores = 0;
@@ -407,8 +416,8 @@ OpWork StepEvaluator::attention_cost(const Compiled& compiled, const AttentionKe
     cost.dram_bytes +=
         group.batch * cells *
         (static_cast<double>(a.cached_keys) * key_bytes_ + static_cast<double>(a.cached_values) * value_bytes_);
-    const double seen = kernel.whole_cache ? cells / mean_attended(a, group.new_tokens, group.depth) : 1;
-    cost.operations += operations_of(a, group.batch, group.new_tokens, group.depth) * std::max(1.0, seen);
+    const double seen = kernel.whole_cache ? cells / mean_attended(computed, group.new_tokens, group.depth) : 1;
+    cost.operations += operations_of(computed, group.batch, group.new_tokens, group.depth) * std::max(1.0, seen);
     scores += static_cast<double>(a.heads) * cells * group.tokens();
   }
   if (cost.layers == 0) return cost;

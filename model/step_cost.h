@@ -211,6 +211,8 @@ class StepEvaluator {
   [[nodiscard]] OpWork vector_cost(const Compiled& compiled, const BatchTotals& totals) const noexcept;
   void charge_activations(OpWork& cost, double bytes) const noexcept;
   [[nodiscard]] double cached_cells(double cells, double window) const noexcept;
+  // Whether sliding windows limit what attention reads and computes.
+  [[nodiscard]] bool keeps_to_window() const noexcept;
   void add_step_overhead(StepCost& sum, const BatchTotals& totals) const noexcept;
 
   std::vector<Compiled> ops_;

@@ -103,6 +103,7 @@ void add_query(Fields f, const ResolvedQuery& q) {
   f.add("key_type", q.asked.key_type);
   f.add("value_type", q.asked.value_type);
   f.add("kv_unified", q.asked.unified_cache);
+  f.add("swa_full", q.asked.full_window_cache);
   f.add("flash_attn", q.flash_attention);
   f.add("flash_attn_asked", std::string(name_of(q.asked.flash_attention)));
   f.add("ubatch", q.ubatch);

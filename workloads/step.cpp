@@ -165,11 +165,12 @@ double expected_distinct_experts(double experts, double used, double tokens) {
 }
 
 double expected_expert_tiles(double experts, double used, double tokens, double columns) {
-  constexpr double popularity_spread = 0.5;  // of an expert's share of the tokens
+  constexpr double popularity_spread = 0.5;  // of an expert's share of the tokens: an estimate
   const double touched = expected_distinct_experts(experts, used, tokens) / experts;
   const double mean = tokens * used / experts;
   if (columns <= 1) return mean / touched;
-  const double spread = std::hypot(std::sqrt(mean * (1 - used / experts)), popularity_spread * mean);
+  const double passed_over = 1 - used / experts;
+  const double spread = std::hypot(std::sqrt(mean * passed_over), popularity_spread * mean * passed_over);
   constexpr double many = 8;
   if (mean > many * columns) return (mean / columns + (columns - 1) / (2 * columns)) / touched;
   double tiles = touched;

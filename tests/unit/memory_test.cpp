@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "model/database.h"
+#include "model/prediction.h"
 #include "tests/unit/shipped_data.h"
 
 namespace silicast {
@@ -84,6 +85,24 @@ TEST(KvCache, QuantizedAndWindowedCachesShrink) {
   // Qwen3-Next: 12 full layers of 2 x 2 x 256, and 36 states of 32 x 128 x 128 with a convolution of 3 x 8192, F32.
   EXPECT_EQ(with("qwen3-next-80b-a3b", "F16", 4096, 1),
             Bytes(12.0 * 2 * 2 * 256 * 2 * 4096 + 36.0 * (32 * 128 * 128 + 3 * 8192) * 4));
+}
+
+TEST(KvCache, OfAllTokensWhereTheWindowIsNotUsed) {
+  Query query;
+  query.model = "gpt-oss-20b";
+  query.quant = "MXFP4_MOE";
+  query.device = "rtx-4090";
+  query.stack = "llama.cpp-cuda";
+  query.prompt = 0;
+  query.gen = 128;
+  query.depth = 8192 - 128;
+  const auto cache = [&] { return predict(query, database()).pools.front().kv_cache; };
+  EXPECT_EQ(cache(), Bytes(12.0 * 2 * 512 * 2 * (8192 + 768)));
+  const double windowed = predict(query, database()).decode->seconds.value();
+  query.full_window_cache = true;
+  EXPECT_EQ(cache(), Bytes(24.0 * 2 * 512 * 2 * 8192));
+  // What it reads more is in the step.
+  EXPECT_GT(predict(query, database()).decode->seconds.value(), 1.02 * windowed);
 }
 
 TEST(Weights, StayWhereLlamaCppPutsThem) {

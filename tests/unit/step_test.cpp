@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <numeric>
+#include <random>
 
 #include "model/database.h"
 #include "tests/unit/shipped_data.h"
@@ -69,6 +71,43 @@ TEST(DistinctExperts, MatchesTheExpectationOfDrawsWithoutReplacement) {
   // Two tokens of 2 out of 4: 4 (1 - (1/2)^2) = 3.
   EXPECT_NEAR(expected_distinct_experts(4, 2, 2), 3, 1e-12);
   EXPECT_NEAR(expected_distinct_experts(128, 8, 1e6), 128, 1e-9);
+}
+
+TEST(ExpertTiles, AreAllTokensWhereEveryExpertTakesThem) {
+  EXPECT_DOUBLE_EQ(expected_expert_tiles(8, 8, 40, 32), 2);
+  EXPECT_DOUBLE_EQ(expected_expert_tiles(8, 8, 32, 32), 1);
+  // Tiles of one column hold one token each.
+  EXPECT_NEAR(expected_expert_tiles(64, 4, 100, 1) * expected_distinct_experts(64, 4, 100), 400, 1e-9);
+  // Tiles that no expert fills are one each.
+  EXPECT_NEAR(expected_expert_tiles(128, 8, 16, 64), 1, 1e-3);
+}
+
+// Draws of distinct experts whose popularity spreads by a half (gamma distributed, of shape 4).
+TEST(ExpertTiles, MatchDraws) {
+  std::mt19937 random(3);
+  for (const auto& [experts, used, tokens, columns] :
+       {std::array{128, 8, 512, 32}, std::array{128, 8, 256, 32}, std::array{64, 8, 512, 32}, std::array{32, 4, 128, 8},
+        std::array{128, 4, 2048, 16}}) {
+    double tiles = 0, touched = 0;
+    constexpr int rounds = 20;
+    for (int round = 0; round < rounds; ++round) {
+      std::gamma_distribution<double> popularity(4, 1);
+      std::vector<double> weight(static_cast<std::size_t>(experts));
+      for (double& w : weight) w = popularity(random);
+      std::vector<int> count(static_cast<std::size_t>(experts));
+      for (int t = 0; t < tokens; ++t) {
+        std::vector<double> left = weight;
+        for (int k = 0; k < used; ++k) {
+          const auto chosen = std::discrete_distribution<std::size_t>(left.begin(), left.end())(random);
+          left[chosen] = 0;
+          ++count[chosen];
+        }
+      }
+      for (const int n : count) tiles += std::ceil(static_cast<double>(n) / columns), touched += n > 0 ? 1 : 0;
+    }
+    EXPECT_NEAR(expected_expert_tiles(experts, used, tokens, columns) / (tiles / touched), 1, 0.05)
+        << experts << " " << used << " " << tokens << " " << columns;
+  }
 }
 
 double attended_by_counting(int new_tokens, int depth, int window) {
