@@ -88,6 +88,8 @@ MatmulKernel read_matmul(const std::string& name, const Section& section, const 
   kernel.split_k = section.flag("split_k", true);
   kernel.unpacks_to_memory = section.flag("unpacks_to_memory", false);
   kernel.launches = section.optional_number("launches", 0, most_launches).value_or(1);
+  constexpr double most_cycles = 1000;
+  kernel.choice_scan = section.optional_number("choice_scan", 0, most_cycles).value_or(0);
   kernel.expert_launches = section.optional_number("expert_launches", 0, most_launches).value_or(0);
   section.ignore("before");
   section.finish();

@@ -64,6 +64,7 @@ struct MatmulKernel {
   bool unpacks_to_memory = false;  // writes the whole matrix as F16 and reads it back
   double launches = 1;
   double expert_launches = 0;  // beside them, of each expert that is touched
+  double choice_scan = 0;      // cycles of a core for each choice of an expert that a tile goes through for its tokens
 };
 
 struct AttentionKernel {

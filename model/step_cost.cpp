@@ -272,6 +272,7 @@ StepEvaluator::Matmul StepEvaluator::compile_kernel(const MatmulKernel& kernel, 
   if (p.dies > 1)
     m.launch_seconds += static_cast<double>(op.matmul.used) * executor_.stack->overheads.scattered_read.value();
   m.expert_launch_seconds = kernel.expert_launches * kernel_seconds_;
+  m.scan_seconds = kernel.choice_scan * matrices * row_tiles / (p.cores * p.clock.value());
   if (executor_.corrections) {
     m.factors = executor_.corrections->of(kernel.name, type.name, m.scratch_bytes > 0);
     m.dequantize_factors = executor_.corrections->of("", type.name);
@@ -358,10 +359,14 @@ OpWork StepEvaluator::matmul_cost(const Compiled& compiled, const Product& produ
   const double column_tiles = tiles_of(product, w, m->tile_columns);
   double unit_seconds = m->unit_seconds_per_column * column_tiles * m->tile_columns * (routed / per_matrix);
   if (m->row_tiles_per_core > 0) {
-    const double waves = m->row_tiles_per_core * column_tiles * (routed / per_matrix);
+    // Experts that are multiplied one after the other fill the cores each by itself.
+    const double together = m->expert_launch_seconds > 0 ? 1 : routed / per_matrix;
+    const double waves = m->row_tiles_per_core * column_tiles * together;
     unit_seconds *= std::max(std::ceil(waves), m->resident_tiles) / waves;
   }
-  cost.matrix = unit_seconds;
+  // The grid has tiles for all tokens at every expert; each looks for its own among all choices.
+  const double scanned = std::ceil(choosing / m->tile_columns) * routed;
+  cost.matrix = unit_seconds + m->scan_seconds * scanned;
   cost.apply(m->factors);
   return cost;
 }

@@ -167,6 +167,7 @@ class StepEvaluator {
     bool on_matrix_units = false;
     double launch_seconds = 0;
     double expert_launch_seconds = 0;  // of each expert that is touched
+    double scan_seconds = 0;           // of a column of tiles of all experts, for each choice of an expert
     OpFactors factors;
     OpFactors dequantize_factors;
   };
