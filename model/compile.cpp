@@ -242,8 +242,10 @@ Compiled compile(const Query& asked, const Database& database, const PreparedMod
   const Workload& workload = *prepared.quantized.workload;
   check_request(query, workload.architecture);
   if (query.quant.empty()) query.quant = workload.quantization;
-  std::shared_ptr<const Stack> stack = database.stack(query.stack.empty() ? stack_for(workload.format, *device)
-                                                                          : resolve_stack_name(query.stack, *device));
+  const std::string stack_name =
+      query.stack.empty() ? stack_for(workload.format, *device) : resolve_stack_name(query.stack, *device);
+  std::shared_ptr<const Stack> stack =
+      query.full_window_cache ? database.stack_with_full_windows(stack_name) : database.stack(stack_name);
   const auto& scheme = prepared.quantized.scheme;
   const bool plain = scheme && is_plain(*scheme, *database.types());
   if (!reads(*stack, workload.format) && !plain)
@@ -251,11 +253,6 @@ Compiled compile(const Query& asked, const Database& database, const PreparedMod
                        stack_for(workload.format, *device));
   query.stack = stack->id;
   check_stack(*stack, *device);
-  if (query.full_window_cache) {
-    auto full = std::make_shared<Stack>(*stack);
-    full->allocation.windowed_cache = false;
-    stack = std::move(full);
-  }
   check_types(*stack, workload);
   Compiled compiled = bind(std::move(query), prepared.quantized, prepared.graph, std::move(device), devices,
                            std::move(stack), database);

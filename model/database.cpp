@@ -109,6 +109,15 @@ std::shared_ptr<const Stack> Database::stack(std::string_view name) const {
   return cached(stack_cache_, name, [&] { return read_stack(stacks_.find_or_read(name), *types_); });
 }
 
+std::shared_ptr<const Stack> Database::stack_with_full_windows(std::string_view name) const {
+  const auto usual = stack(name);
+  return cached(full_window_stack_cache_, name, [&] {
+    Stack full = *usual;
+    full.allocation.windowed_cache = false;
+    return full;
+  });
+}
+
 std::shared_ptr<const Profile> Database::profile(std::string_view family, std::string_view device) const {
   const auto read = [](const std::filesystem::path& folder, const std::string& name) {
     const auto file = folder / "profiles" / (name + ".yaml");

@@ -48,6 +48,8 @@ class Database {
   // Those of the user's own folder, by id.
   [[nodiscard]] std::vector<Entry> own_devices() const;
   [[nodiscard]] std::shared_ptr<const Stack> stack(std::string_view name) const;
+  // The same, whose sliding windows keep all tokens. Kept as well: names of kernels refer to it.
+  [[nodiscard]] std::shared_ptr<const Stack> stack_with_full_windows(std::string_view name) const;
   [[nodiscard]] std::shared_ptr<const Link> link(std::string_view name) const;
   [[nodiscard]] std::shared_ptr<const QuantScheme> quant(std::string_view name) const;
   // A catalogue name or a model YAML.
@@ -91,7 +93,7 @@ class Database {
   PriceBook prices_;
   mutable std::mutex mutex_;
   mutable Cache<Device> device_cache_;
-  mutable Cache<Stack> stack_cache_;
+  mutable Cache<Stack> stack_cache_, full_window_stack_cache_;
   mutable Cache<Link> link_cache_;
   mutable Cache<QuantScheme> quant_cache_;
   mutable Cache<Architecture> architecture_cache_;

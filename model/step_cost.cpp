@@ -380,12 +380,6 @@ double StepEvaluator::cached_cells(double cells, double window) const noexcept {
   return cells;
 }
 
-// The loop over the keys of a CPU's fused kernel leaves out those that are masked (ggml-cpu/ops.cpp,
-// ggml_compute_forward_flash_attn_ext).
-bool StepEvaluator::keeps_to_window() const noexcept {
-  return executor_.stack->allocation.windowed_cache || (executor_.stack->on_cpu && executor_.fused_attention);
-}
-
 const std::vector<AttentionKernel>& StepEvaluator::attention_kernels() const noexcept {
   const Stack& stack = *executor_.stack;
   return executor_.fused_attention || stack.unfused_attention.empty() ? stack.attention : stack.unfused_attention;

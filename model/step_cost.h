@@ -212,8 +212,11 @@ class StepEvaluator {
   [[nodiscard]] OpWork vector_cost(const Compiled& compiled, const BatchTotals& totals) const noexcept;
   void charge_activations(OpWork& cost, double bytes) const noexcept;
   [[nodiscard]] double cached_cells(double cells, double window) const noexcept;
-  // Whether sliding windows limit what attention reads and computes.
-  [[nodiscard]] bool keeps_to_window() const noexcept;
+  // Whether sliding windows limit what attention reads and computes. The loop over the keys of a CPU's fused kernel
+  // leaves out those that are masked (ggml-cpu/ops.cpp, ggml_compute_forward_flash_attn_ext).
+  [[nodiscard]] bool keeps_to_window() const noexcept {
+    return executor_.stack->allocation.windowed_cache || (executor_.stack->on_cpu && executor_.fused_attention);
+  }
   void add_step_overhead(StepCost& sum, const BatchTotals& totals) const noexcept;
 
   std::vector<Compiled> ops_;

@@ -16,6 +16,33 @@
 namespace silicast {
 namespace {
 
+// Rows outlive what they were compiled with; the names of their kernels are those of a stack that is kept.
+TEST(FitRows, NameTheKernelsOfTheirStack) {
+  std::vector<Observation> observations;
+  for (const char* notes : {"ub=512", "ub=512; --swa-full"})
+    observations.push_back({.id = notes,
+                            .source_date = "2026-08",
+                            .device = "rtx-4090",
+                            .backend = "llama.cpp-cuda",
+                            .model = "gpt-oss-20b",
+                            .quant = "MXFP4_MOE",
+                            .prompt = 2048,
+                            .depth = 16384,
+                            .metric = "pp_tps",
+                            .value = 1,
+                            .notes = notes});
+  const auto rows = fit_rows(observations, database(), 1).rows;
+  ASSERT_EQ(rows.size(), 2U);
+  ASSERT_EQ(rows[0].work.size(), rows[1].work.size());
+  double windowed = 0, full = 0;
+  for (std::size_t i = 0; i < rows[0].work.size(); ++i) {
+    EXPECT_EQ(rows[0].work[i].kernel, rows[1].work[i].kernel);
+    windowed += rows[0].work[i].layers * rows[0].work[i].operations;
+    full += rows[1].work[i].layers * rows[1].work[i].operations;
+  }
+  EXPECT_GT(full, 1.1 * windowed);
+}
+
 TEST(RowFunction, SaysWhatTheModelSays) {
   const auto rows = nominal_rows({"rtx-4090"});
   ASSERT_EQ(rows.size(), 24U);
