@@ -33,16 +33,24 @@ std::map<std::string, ErrorStatistics> errors_of(const Pairs& pairs) {
 
 template <class KeyOf>
 Grouping by_key(const CrossValidation& result, KeyOf key_of) {
-  std::map<std::pair<std::string, std::string>, std::pair<std::vector<PredictedMeasured>, Pairs>> pairs;
+  struct Predicted {
+    std::vector<PredictedMeasured> model, unaided;
+    Pairs baselines;
+  };
+  std::map<std::pair<std::string, std::string>, Predicted> predicted;
   for (const HeldOut& held : result.rows) {
-    auto& [model, baselines] = pairs[{key_of(held), std::string(name_of(held.row->metric))}];
-    model.push_back(pair_of(held));
-    add_baselines(held, baselines);
+    Predicted& of_key = predicted[{key_of(held), std::string(name_of(held.row->metric))}];
+    of_key.model.push_back(pair_of(held));
+    of_key.unaided.push_back({.predicted = held.unaided, .measured = held.row->measured});
+    add_baselines(held, of_key.baselines);
   }
   Grouping errors;
-  for (const auto& [key, of_key] : pairs) {
-    GroupErrors group{.model = error_statistics(of_key.first), .best_baseline = {}, .best_median = 0};
-    for (const auto& [name, of_baseline] : errors_of(of_key.second))
+  for (const auto& [key, of_key] : predicted) {
+    GroupErrors group{.model = error_statistics(of_key.model),
+                      .unaided = error_statistics(of_key.unaided),
+                      .best_baseline = {},
+                      .best_median = 0};
+    for (const auto& [name, of_baseline] : errors_of(of_key.baselines))
       if (group.best_baseline.empty() || of_baseline.median_ape < group.best_median)
         group.best_baseline = name, group.best_median = of_baseline.median_ape;
     errors.emplace(key, std::move(group));
@@ -55,14 +63,6 @@ std::map<std::string, ErrorStatistics> baselines_of(const CrossValidation& resul
   for (const HeldOut& held : result.rows)
     if (name_of(held.row->metric) == metric) add_baselines(held, pairs);
   return errors_of(pairs);
-}
-
-ErrorStatistics unaided_of(const CrossValidation& result, const std::string& metric) {
-  std::vector<PredictedMeasured> pairs;
-  for (const HeldOut& held : result.rows)
-    if (name_of(held.row->metric) == metric)
-      pairs.push_back({.predicted = held.unaided, .measured = held.row->measured});
-  return error_statistics(pairs);
 }
 
 // Tokens in the cache for a decode, of the prompt for a prefill.
@@ -110,8 +110,7 @@ double off(const HeldOut* held) { return std::abs(std::log(held->predicted / hel
 Accuracy accuracy_of(const CrossValidation& result) {
   Accuracy accuracy{.by = result.by};
   for (const auto& [key, errors] : by_key(result, [](const HeldOut&) { return std::string(); }))
-    accuracy.metrics.emplace(key.second, HeldOutErrors{errors.model, unaided_of(result, key.second),
-                                                       baselines_of(result, key.second)});
+    accuracy.metrics.emplace(key.second, HeldOutErrors{errors.model, errors.unaided, baselines_of(result, key.second)});
   if (result.by != FoldBy::cell) accuracy.units = units_of(result);
   accuracy.groups.emplace_back("stack", by_key(result, [](const HeldOut& held) { return held.row->family; }));
   accuracy.groups.emplace_back("evidence",

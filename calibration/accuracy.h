@@ -20,6 +20,7 @@ struct HeldOutErrors {
 
 struct GroupErrors {
   ErrorStatistics model;
+  ErrorStatistics unaided;  // by cells of the same machine
   std::string best_baseline;  // the one of the least median error
   double best_median = 0;
 };

@@ -64,13 +64,15 @@ std::string group_table(const std::string& name, const Grouping& groups) {
   // A median of fewer rows says little.
   constexpr std::size_t least = 10;
   std::string text =
-      head({name, "metric", "rows", "median error", "p90", "median bias", "in the 80 % interval", "best baseline"}, 2);
+      head({name, "metric", "rows", "median error", "p90", "median bias", "in the 80 % interval", "profiles alone",
+            "best baseline"},
+           2);
   for (const auto& [key, group] : groups) {
     const ErrorStatistics& s = group.model;
     if (s.n >= least)
       text += line({key.first, key.second, std::to_string(s.n), exact_percent_text(s.median_ape),
                     exact_percent_text(s.p90_ape), exact_percent_text(s.median_bias), coverage(s),
-                    exact_percent_text(group.best_median)});
+                    exact_percent_text(group.unaided.median_ape), exact_percent_text(group.best_median)});
   }
   return text;
 }
@@ -212,7 +214,7 @@ std::string accuracy_markdown(const AccuracyReport& report) {
 std::string held_out_csv(const std::vector<CrossValidation>& runs) {
   std::string text =
       "held_out,fold,id,source,device,architecture,stack,model,quant,shape,metric,measured,predicted,p10,p90,"
-      "evidence,bound,constant_efficiency,per_quant_efficiency,per_device_efficiency\n";
+      "evidence,bound,constant_efficiency,per_quant_efficiency,per_device_efficiency,profiles_alone\n";
   const auto number = [](std::optional<double> x) { return x ? rounded(*x, 6) : std::string(); };
   for (const CrossValidation& run : runs)
     for (const HeldOut& held : run.rows) {
@@ -236,7 +238,8 @@ std::string held_out_csv(const std::vector<CrossValidation>& runs) {
                                      std::string(name_of(held.bound)),
                                      number(held.constant_efficiency),
                                      number(held.per_quant_efficiency),
-                                     number(held.per_device_efficiency)};
+                                     number(held.per_device_efficiency),
+                                     number(held.unaided)};
       for (std::string& cell : cells) cell = csv_cell(cell);
       text += join(cells, ",") + "\n";
     }
