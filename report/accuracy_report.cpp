@@ -161,15 +161,20 @@ constexpr std::string_view unknowns = R"(## What is not known
 - Whether the rows stand for the hardware: clocks, drivers, hosts and power limits are rarely stated, and the worst rows below are
   often another build, another power limit or another machine than their source says, as far as can be told.
 - Prefill under ROCm on RDNA 3.5 and RDNA 4: which BLAS library ran is known only where a source's notes say so; the libraries differ up
-  to seven times on BF16. With either, matrices of 4096 rows or columns are up to 1.5 times slower at 128 and 256 tokens than others,
-  which speaks for the library's choice of tiles; an entry for each class of columns and whole waves of tiles were tried, and neither
-  tells them apart.
+  to seven times on BF16. With either, matrices of 4096 rows or columns are up to 1.4 times slower at 128 and 256 tokens than others,
+  which speaks for the library's choice of tiles; an entry for each class of columns and whole waves of tiles of 128 by 128 (hipBLASLt;
+  they made rocBLAS worse) tell a part of it.
 - Mixtures of experts under ROCm in 2025: products with few tokens an expert run 3 to 14 times below what the memory gives, Q6_K and
-  small matrices most; how tokens spread over experts is not stated. Expected numbers of experts are taken, and a loop over them from 64
-  tokens on.
+  small matrices most. How tokens spread over experts is not stated: tiles are counted over a spread of an expert's popularity of a half,
+  and from 64 tokens on each expert is multiplied by itself.
+- Tiles, and what a tile's search for its tokens costs, were chosen for ROCm and Vulkan of 2025 by what models held out on the one
+  machine that shows them (Ryzen AI Max+ 395) came to: its figures by model are kind, those of devices held out have not seen it.
+- Correcting runs by their neighbours needs neighbours of the same settings: rows of one machine under settings that are not told apart
+  contradict each other, and make decoding of ik_llama.cpp under CUDA worse than the profile alone.
 - Attention under Vulkan at 32k tokens and more: prefill is 1.5 to 4 times slower than predicted where the keys and values of a layer
   exceed the last-level cache (each 16 queries read them anew), and 10 times on Intel's Battlemage, whose driver has no fast path.
-- Which Vulkan driver ran (RADV, AMDVLK) is known only where notes say so: AMDVLK of 2026 reaches a quarter of RADV's prefill.
+- Which Vulkan driver ran (RADV, AMDVLK) is known only where notes say so: RADV of summer 2025 reaches 0.7 of AMDVLK's prefill on
+  RDNA 3.5, AMDVLK of 2026 a quarter of RADV's.
 - The scoreboards date their rows by the copy, not the run: builds of a year stand for the newest generation.
 - Tables of pull requests show builds of a day that no release has, often with micro-batches of a few tokens: they are in the fit, each
   column with the kernels that its build had, and make up most of the far prefill errors under CUDA. MMQ of 2024 changed with every
