@@ -168,7 +168,7 @@ constexpr std::string_view unknowns = R"(## What is not known
   small matrices most. How tokens spread over experts is not stated: tiles are counted over a spread of an expert's popularity of a half,
   and from 64 tokens on each expert is multiplied by itself.
 - Tiles, and what a tile's search for its tokens costs, were chosen for ROCm and Vulkan of 2025 by what models held out on the one
-  machine that shows them (Ryzen AI Max+ 395) came to: its figures by model are kind, those of devices held out have not seen it.
+  machine that shows them (Ryzen AI Max+ 395) came to: its figures by model, and as a device held out, are kind.
 - Correcting runs by their neighbours needs neighbours of the same settings: rows of one machine under settings that are not told apart
   contradict each other, and make decoding of ik_llama.cpp under CUDA worse than the profile alone.
 - Attention under Vulkan at 32k tokens and more: prefill is 1.5 to 4 times slower than predicted where the keys and values of a layer
