@@ -100,7 +100,7 @@ class JointRowCost : public ceres::CostFunction {
 void set_own_runs(Profile& profile, const std::vector<const FitRow*>& rows) {
   std::array<std::vector<MeasuredRate>, phase_kinds.size()> runs;
   for (const FitRow* row : rows) {
-    if (row->metric == Metric::total_rate) continue;
+    if (row->metric == Metric::total_rate || row->devices > 1) continue;
     const PhaseKind phase = row->metric == Metric::prefill_rate ? PhaseKind::prefill : PhaseKind::decode;
     const double predicted = row->tokens / row->cost(profile.corrections(row->scope)).seconds.value();
     runs[static_cast<std::size_t>(phase)].push_back({row->cell, std::log(row->measured / predicted)});

@@ -88,6 +88,11 @@ TEST(Update, WhatIsLeftOverOfARunHoldsForItsNeighbours) {
   set_weights(rows);
   const Profile updated = updated_profile(prior(), pointers(rows), "");
   ASSERT_EQ(updated.leftovers(PhaseKind::prefill).points().size(), 12U);
+  // Two devices that divide the layers are another machine.
+  auto divided = rows;
+  for (FitRow& row : divided)
+    if (row.quant == "F16") row.devices = 2;
+  EXPECT_EQ(updated_profile(prior(), pointers(divided), "").leftovers(PhaseKind::prefill).points().size(), 9U);
   for (const FitRow& row : rows) {
     if (row.model != "tinyllama-1.1b" || row.metric != Metric::prefill_rate) continue;
     const double before = log_error(row, updated);
