@@ -14,13 +14,13 @@ namespace silicast {
 
 struct HeldOutErrors {
   ErrorStatistics model;
-  ErrorStatistics unaided;  // by cells of the same machine
+  ErrorStatistics unaided;                           // by cells of the same machine
   std::map<std::string, ErrorStatistics> baselines;  // by name
 };
 
 struct GroupErrors {
   ErrorStatistics model;
-  ErrorStatistics unaided;  // by cells of the same machine
+  ErrorStatistics unaided;    // by cells of the same machine
   std::string best_baseline;  // the one of the least median error
   double best_median = 0;
 };

@@ -178,10 +178,10 @@ Certainty certainty_of(const Compiled& c, const Database& database) {
 RateCell cell_of(const Compiled& c) {
   const Architecture& architecture = c.workload->architecture;
   RateCell cell{.stack = c.scope.stack,
-            .model = architecture.id,
-            .quant = c.query.quant,
-            .hidden = static_cast<double>(architecture.hidden),
-            .has_experts = architecture.has_experts()};
+                .model = architecture.id,
+                .quant = c.query.quant,
+                .hidden = static_cast<double>(architecture.hidden),
+                .has_experts = architecture.has_experts()};
   for (const Tensor& tensor : c.workload->tensors) cell.parameters += static_cast<double>(tensor.elements());
   return cell;
 }

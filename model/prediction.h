@@ -58,7 +58,8 @@ struct Query {
   std::string key_type = "f16";
   std::string value_type = "f16";
   bool unified_cache = false;  // llama.cpp's --kv-unified: the sequences share one buffer
-  bool full_window_cache = false;  // llama.cpp's --swa-full: layers of a sliding window keep, and go through, all tokens
+  bool full_window_cache =
+      false;  // llama.cpp's --swa-full: layers of a sliding window keep, and go through, all tokens
   FlashAttention flash_attention = FlashAttention::automatic;
   std::optional<std::int64_t> ubatch;
   std::optional<std::int64_t> threads;        // of a CPU; absent: every fast core
@@ -268,9 +269,9 @@ struct Certainty {
   std::shared_ptr<const ParameterSpread> parameters;  // null: nothing was fitted
   const PlacedStep* step = nullptr;                   // of the bound query, which outlives this
   std::int64_t ubatch = 0;
-  std::shared_ptr<SlopeMemo> memo{};  // for callers that ask for many shapes, on one thread
+  std::shared_ptr<SlopeMemo> memo{};         // for callers that ask for many shapes, on one thread
   std::shared_ptr<const Profile> machine{};  // whose own cells bear on the query; null: none do
-  RateCell cell{};                               // of the query, whatever its shape
+  RateCell cell{};                           // of the query, whatever its shape
 
   // What measured cells of the same machine tell of the phase.
   [[nodiscard]] Leftover leftover(const Query& query, PhaseKind phase) const;

@@ -113,11 +113,10 @@ std::string own_runs_yaml(const Profile& profile) {
     for (const auto& point : profile.leftovers(phase).points()) {
       const RateCell& cell = point.cell;
       text += "    - {residual: " + number(point.residual) + ", noise: " + number(point.noise) +
-              ", tokens: " + count_text(cell.tokens) +
-              ", depth: " + count_text(cell.depth) + ", batch: " + count_text(cell.batch) + ", stack: " + cell.stack +
-              ", model: " + quoted(cell.model) + ", quant: " + quoted(cell.quant) +
-              ", hidden: " + count_text(cell.hidden) + ", parameters: " + count_text(cell.parameters) +
-              (cell.has_experts ? ", experts: true" : "") + "}\n";
+              ", tokens: " + count_text(cell.tokens) + ", depth: " + count_text(cell.depth) +
+              ", batch: " + count_text(cell.batch) + ", stack: " + cell.stack + ", model: " + quoted(cell.model) +
+              ", quant: " + quoted(cell.quant) + ", hidden: " + count_text(cell.hidden) +
+              ", parameters: " + count_text(cell.parameters) + (cell.has_experts ? ", experts: true" : "") + "}\n";
     }
   }
   return text;

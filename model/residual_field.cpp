@@ -19,7 +19,7 @@ constexpr double least_scale = 0.02;     // what repeated runs of one machine di
 constexpr double other_stack = 0.6;
 constexpr double other_quant = 0.5;
 constexpr double similar_model = 0.4;  // another one of the same size
-constexpr double shallow = 512;  // tokens of depth below which attention hardly shows
+constexpr double shallow = 512;        // tokens of depth below which attention hardly shows
 
 double log_of_size(double size) { return size > 0 ? std::log(size) : 0; }
 
@@ -32,8 +32,7 @@ double model_correlation(const Point& a, const Point& b) {
 }
 
 double correlation_of(const Point& a, const Point& b) {
-  const double distance =
-      std::abs(a.tokens - b.tokens) + std::abs(a.depth - b.depth) + std::abs(a.batch - b.batch);
+  const double distance = std::abs(a.tokens - b.tokens) + std::abs(a.depth - b.depth) + std::abs(a.batch - b.batch);
   return std::exp(-distance / 2) * (a.cell.stack == b.cell.stack ? 1 : other_stack) *
          (a.cell.quant == b.cell.quant ? 1 : other_quant) * model_correlation(a, b);
 }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the physics leaves over on one machine. Cells that were measured on it are off by amounts that neighbouring cells
-// share: another prompt length of the same model, another model of the same type, another generation of the stack. A
-// Gaussian process of correlation
+// What the physics leaves over on one machine. Cells that were measured on it are off by amounts that neighbouring
+// cells share: another prompt length of the same model, another model of the same type, another generation of the
+// stack. A Gaussian process of correlation
 //
 //   exp(-|ln tokens/tokens'| / 2 - |ln (depth + 512)/(depth' + 512)| / 2 - |ln batch/batch'| / 2)
 //     x (1, or 0.6 of another generation of the stack) x (1, or 0.5 of another quantization)
 //     x (1 of the same model; of another up to 0.4, the closer its size and width are)
 //
 // whose noise has a tenth of its variance or more (Rasmussen and Williams, Gaussian Processes for Machine Learning, MIT
-// Press 2006, equations 2.25 and 2.26), taken from the nearest cells. It interpolates between one's own measurements; it says
-// nothing of another machine, whose residuals are its own (docs/accuracy.md).
+// Press 2006, equations 2.25 and 2.26), taken from the nearest cells. It interpolates between one's own measurements;
+// it says nothing of another machine, whose residuals are its own (docs/accuracy.md).
 #pragma once
 
 #include <cstddef>
@@ -51,8 +51,8 @@ class ResidualField {
   ResidualField() = default;
   // Of one phase on one machine. A residual beyond a factor of 1.8 counts as one of it.
   explicit ResidualField(std::vector<MeasuredRate> rates);
-  // Of runs as they come: the further one is from what its neighbours tell of it, the larger its noise (the weights of a
-  // Cauchy loss). It may be mislabelled or disturbed.
+  // Of runs as they come: the further one is from what its neighbours tell of it, the larger its noise (the weights of
+  // a Cauchy loss). It may be mislabelled or disturbed.
   static ResidualField of_runs(std::vector<MeasuredRate> runs);
 
   [[nodiscard]] Leftover at(const RateCell& cell) const;

@@ -63,10 +63,9 @@ std::string units_table(const Accuracy& run) {
 std::string group_table(const std::string& name, const Grouping& groups) {
   // A median of fewer rows says little.
   constexpr std::size_t least = 10;
-  std::string text =
-      head({name, "metric", "rows", "median error", "p90", "median bias", "in the 80 % interval", "profiles alone",
-            "best baseline"},
-           2);
+  std::string text = head({name, "metric", "rows", "median error", "p90", "median bias", "in the 80 % interval",
+                           "profiles alone", "best baseline"},
+                          2);
   for (const auto& [key, group] : groups) {
     const ErrorStatistics& s = group.model;
     if (s.n >= least)

@@ -101,8 +101,8 @@ bool belongs_to_experts(const Op& op);
 double expected_distinct_experts(double experts, double used, double tokens);
 
 // Expected number of tiles of so many columns that the tokens of one expert fill, averaged over the experts that have
-// any: the sum over j of P(X > j columns) / P(X > 0). X, the tokens of an expert, is binomial, its spread widened by how
-// much more popular some experts are than others; its tail is that of the normal distribution.
+// any: the sum over j of P(X > j columns) / P(X > 0). X, the tokens of an expert, is binomial, its spread widened by
+// how much more popular some experts are than others; its tail is that of the normal distribution.
 double expected_expert_tiles(double experts, double used, double tokens, double columns);
 
 // Tokens of the cache that a query reads, averaged over the new tokens at the depth: causal, capped by the window.
