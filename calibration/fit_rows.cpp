@@ -92,9 +92,9 @@ FitRow row_of(const Observation& observation, const Question& question, const Co
   const StepEvaluator& evaluator = *c.evaluator.each();
   const MeasuredSteps measured =
       prefill
-          ? MeasuredSteps{.steps = prefill_steps(c.query, c.machine.device.ubatch, most_prefill_steps),
+          ? MeasuredSteps{.steps = prefill_steps(c.query, cut_of(c), most_prefill_steps),
                           .prompts = static_cast<double>(c.query.prompt) * row.batch}
-          : measured_steps(c.query, how_of(question), c.machine.device.ubatch, most_prefill_steps, most_decode_steps);
+          : measured_steps(c.query, how_of(question), cut_of(c), most_prefill_steps, most_decode_steps);
   row.tokens = question.metric == Metric::decode_rate ? measured.tokens : measured.tokens + measured.prompts;
   for (const RepeatedStep& step : measured.steps) {
     row.step_seconds += step.times * evaluator.step_overhead().value();

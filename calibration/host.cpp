@@ -70,7 +70,8 @@ class KernelWork {
     const Compiled* compiled = compiled_for(kernel);
     if (compiled == nullptr) return std::nullopt;
     const StepEvaluator& evaluator = *compiled->evaluator.single();
-    const StepShape shape{.batch = 1, .new_tokens = static_cast<double>(kernel.batch), .depth = 0, .outputs = 1};
+    const StepShape shape{
+        .batch = 1, .new_tokens = static_cast<double>(kernel.batch), .outputs = static_cast<double>(kernel.batch)};
     const auto costs = evaluator.per_op(shape);
     const auto works = evaluator.work(shape);
     std::optional<OpWork> found;
@@ -236,8 +237,8 @@ FitRow HostFit::row_of(const HostRun& run) const {
   const Compiled compiled = compile(query, database_);
   const StepEvaluator& evaluator = *compiled.evaluator.single();
   constexpr std::int64_t most = 8;
-  const auto steps = run.prompt > 0 ? prefill_steps(compiled.query, compiled.machine.device.ubatch, most)
-                                    : decode_steps(compiled.query, most);
+  const auto steps =
+      run.prompt > 0 ? prefill_steps(compiled.query, cut_of(compiled), most) : decode_steps(compiled.query, most);
   FitRow row;
   row.model = run.model;
   row.quant = run.quant;

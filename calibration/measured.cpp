@@ -37,19 +37,19 @@ Measured measured_how(const Observation& row) {
   return server || served ? Measured::closed_loop : Measured::apart;
 }
 
-MeasuredSteps measured_steps(const Query& query, Measured how, std::int64_t ubatch, std::int64_t most_prefill,
+MeasuredSteps measured_steps(const Query& query, Measured how, const PromptCut& cut, std::int64_t most_prefill,
                              std::int64_t most_decode) {
   const auto b = static_cast<double>(query.concurrency);
   const auto gen = static_cast<double>(query.gen);
   MeasuredSteps result{.tokens = b * gen, .prompts = b * static_cast<double>(query.prompt), .requests = 1};
   if (how == Measured::closed_loop) {
-    result.steps = steady_cycle(query, ubatch).steps;
+    result.steps = steady_cycle(query, cut).steps;
     return result;
   }
   // The first token comes with the prompt.
   const double decoded = query.prompt > 0 ? gen - 1 : gen;
   if (query.prompt > 0 && how != Measured::apart) {
-    result.steps = prefill_steps(query, ubatch, most_prefill);
+    result.steps = prefill_steps(query, cut, most_prefill);
     if (how == Measured::burst) {
       // Before the first token of any request its own prompt is read.
       for (RepeatedStep& step : result.steps) step.times *= (b - 1) / b;

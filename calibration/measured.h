@@ -30,7 +30,7 @@ struct MeasuredSteps {
   double requests = 0;  // whose overhead passes one after the other
 };
 // `most_prefill` and `most_decode` as in prefill_steps and decode_steps.
-MeasuredSteps measured_steps(const Query& query, Measured how, std::int64_t ubatch, std::int64_t most_prefill,
+MeasuredSteps measured_steps(const Query& query, Measured how, const PromptCut& cut, std::int64_t most_prefill,
                              std::int64_t most_decode);
 
 // The class of so many sequences, for tables: "9 to 16"; and its upper end, by which classes are ordered.

@@ -98,7 +98,7 @@ std::optional<Answer> answer_from_steps(const Question& question, const Compiled
   if (phase == nullptr) return std::nullopt;
   const Measured how = question.measured == Measured::apart ? Measured::whole_batch : question.measured;
   const MeasuredSteps measured =
-      measured_steps(c.query, how, p.query.ubatch, predicted_prefill_steps, predicted_decode_steps);
+      measured_steps(c.query, how, cut_of(c), predicted_prefill_steps, predicted_decode_steps);
   Phase whole;
   for (const RepeatedStep& step : measured.steps) {
     StepCost cost = c.evaluator(step.batch);

@@ -25,7 +25,7 @@ Work work_of(const Op& op, const Workload& w, const ShowOptions& o) {
   if (op.kind == OpKind::matmul || op.kind == OpKind::expert_matmul) {
     const MatmulShape& m = op.matmul;
     const bool sparse = m.experts > 0;
-    const double rows = m.outputs_only ? batch : tokens;
+    const double rows = op.stage == Stage::head ? batch : tokens;
     const double used = sparse ? static_cast<double>(m.used) : 1;
     const double read = sparse ? expected_distinct_experts(static_cast<double>(m.experts), used, rows) : 1;
     work.weight_bytes = w.type_table->row_bytes(m.in, m.type).value() * static_cast<double>(m.out) * read;

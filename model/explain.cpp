@@ -70,7 +70,7 @@ OpExplanation described(const StepEvaluator::OpCost& op, const Workload& workloa
   if (is_product(*op.op)) e.type = (*workload.type_table)[op.op->matmul.type].name;
   e.kernel = op.kernel;
   e.runs_on = runs_on(*op.executor);
-  e.layers = op.op->layers;
+  e.layers = static_cast<int>(std::ceil(op.layers));
   e.cost = op.cost;
   e.bound = op.cost.bottleneck();
   const UnitPeak unit = unit_of(op, *workload.type_table);
@@ -89,7 +89,7 @@ OpExplanation described(const StepEvaluator::OpCost& op, const Workload& workloa
     e.attainable = std::min(e.attainable, intensity * e.attainable_bandwidth);
   }
   if (touched > Bytes(0)) e.cached_share = op.cost.cache_bytes / touched;
-  e.working_set = touched / (op.op->layers * steps);
+  e.working_set = touched / (op.layers * steps);
   e.fits = residency_of(e.working_set, op.executor->processor);
   return e;
 }
@@ -280,7 +280,7 @@ Explanation explain(const Query& query, const Database& database) {
     phase = explained(compiled, steps, *predicted);
     all.insert(all.end(), steps.begin(), steps.end());
   };
-  add(e.prefill, e.prediction.prefill, prefill_steps(q, e.prediction.query.ubatch, predicted_prefill_steps));
+  add(e.prefill, e.prediction.prefill, prefill_steps(q, cut_of(compiled), predicted_prefill_steps));
   add(e.decode, e.prediction.decode, decode_steps(q, predicted_decode_steps));
   for (const auto& step : all)
     for (const auto& op : compiled.evaluator.per_op(step.batch)) add_hardware(e, op, *database.types());

@@ -47,10 +47,11 @@ std::vector<RepeatedStep> joined_prompts(const Query& query, std::int64_t togeth
 
 // Micro-batches follow each other through the devices: the first one passes all of them, each further one waits for the
 // slowest.
-void pipeline(StepCost& total, const PlacedStep& evaluator, const Query& query, double ubatch, double steps) {
-  const double tokens = std::min(ubatch, static_cast<double>(query.prompt));
+void pipeline(StepCost& total, const PlacedStep& evaluator, const Query& query, const PromptCut& cut, double steps) {
+  const auto tokens = static_cast<double>(std::min(cut.ubatch, query.prompt));
   const StepShape middle{.new_tokens = tokens,
-                         .depth = static_cast<double>(query.depth) + (static_cast<double>(query.prompt) - tokens) / 2};
+                         .depth = static_cast<double>(query.depth) + (static_cast<double>(query.prompt) - tokens) / 2,
+                         .outputs = cut.outputs_of_each(query.prompt)};
   const double serial = evaluator(middle).seconds.value() * steps;
   const double pipelined =
       evaluator(middle).seconds.value() + (steps - 1) * evaluator.slowest_stage(Batch(&middle, 1)).seconds.value();
@@ -70,6 +71,12 @@ std::int64_t prompts_together(const Query& query, std::int64_t ubatch) {
 
 }  // namespace
 
+double PromptCut::outputs_of_each(std::int64_t prompt) const {
+  if (batch <= ubatch) return 1;
+  const auto pieces = [&](std::int64_t tokens) { return static_cast<double>((prompt + tokens - 1) / tokens); };
+  return pieces(batch) / pieces(ubatch);
+}
+
 std::vector<DepthGroup> depth_groups(const Query& query) {
   if (query.depths.empty()) return {{query.concurrency, query.depth}};
   const auto kinds = static_cast<std::int64_t>(query.depths.size());
@@ -80,11 +87,13 @@ std::vector<DepthGroup> depth_groups(const Query& query) {
   return groups;
 }
 
-std::vector<RepeatedStep> prefill_steps(const Query& query, std::int64_t ubatch, std::int64_t most) {
+std::vector<RepeatedStep> prefill_steps(const Query& query, const PromptCut& cut, std::int64_t most) {
+  const std::int64_t ubatch = cut.ubatch;
   const std::int64_t together = prompts_together(query, ubatch);
   if (together > 1 && query.concurrency > 1) return joined_prompts(query, together);
   std::vector<RepeatedStep> steps;
   // Whole micro-batches differ by their depth alone, in which a step's time is all but linear.
+  const double outputs = cut.outputs_of_each(query.prompt);
   const std::int64_t whole = query.prompt / ubatch;
   const std::int64_t rest = query.prompt % ubatch;
   const std::int64_t sampled = std::min(whole, most);
@@ -94,14 +103,16 @@ std::vector<RepeatedStep> prefill_steps(const Query& query, std::int64_t ubatch,
     for (std::int64_t i = 0; i < sampled; ++i) {
       const double each = static_cast<double>(whole) / static_cast<double>(sampled);
       const double step = (static_cast<double>(i) + 0.5) * each - 0.5;
-      steps.push_back(
-          {{{.new_tokens = static_cast<double>(ubatch), .depth = depth + step * static_cast<double>(ubatch)}},
-           each * sequences});
+      steps.push_back({{{.new_tokens = static_cast<double>(ubatch),
+                         .depth = depth + step * static_cast<double>(ubatch),
+                         .outputs = outputs}},
+                       each * sequences});
     }
     if (rest > 0)
-      steps.push_back(
-          {{{.new_tokens = static_cast<double>(rest), .depth = depth + static_cast<double>(whole * ubatch)}},
-           sequences});
+      steps.push_back({{{.new_tokens = static_cast<double>(rest),
+                         .depth = depth + static_cast<double>(whole * ubatch),
+                         .outputs = outputs}},
+                       sequences});
   }
   return steps;
 }
@@ -122,13 +133,13 @@ std::vector<RepeatedStep> decode_steps(const Query& query, std::int64_t most) {
   return steps;
 }
 
-StepCost prefill_cost(const PlacedStep& evaluator, const Query& query, std::int64_t ubatch) {
-  StepCost total = sum_of(evaluator, prefill_steps(query, ubatch, predicted_prefill_steps));
+StepCost prefill_cost(const PlacedStep& evaluator, const Query& query, const PromptCut& cut) {
+  const std::int64_t ubatch = cut.ubatch;
+  StepCost total = sum_of(evaluator, prefill_steps(query, cut, predicted_prefill_steps));
   const double steps = std::ceil(static_cast<double>(query.prompt) / static_cast<double>(ubatch)) *
                        static_cast<double>(query.concurrency);
   const bool joined = query.concurrency > 1 && prompts_together(query, ubatch) > 1;
-  if (!joined && evaluator.pipelines() && steps > 1)
-    pipeline(total, evaluator, query, static_cast<double>(ubatch), steps);
+  if (!joined && evaluator.pipelines() && steps > 1) pipeline(total, evaluator, query, cut, steps);
   return total;
 }
 
@@ -169,11 +180,10 @@ StepCost StepMemo::mean(StepShape shape, std::span<const double> depths) {
   return sum;
 }
 
-StepCost prefill_cost(StepMemo& evaluator, const Query& query, std::int64_t ubatch) {
-  if (evaluator.step().single() == nullptr || !query.depths.empty())
-    return prefill_cost(evaluator.step(), query, ubatch);
+StepCost prefill_cost(StepMemo& evaluator, const Query& query, const PromptCut& cut) {
+  if (evaluator.step().single() == nullptr || !query.depths.empty()) return prefill_cost(evaluator.step(), query, cut);
   StepCost total;
-  for (const RepeatedStep& step : prefill_steps(query, ubatch, predicted_prefill_steps)) {
+  for (const RepeatedStep& step : prefill_steps(query, cut, predicted_prefill_steps)) {
     StepCost cost = evaluator(step.batch.front());
     cost *= step.times;
     total += cost;

@@ -170,10 +170,12 @@ Certainty certainty_of(const Compiled& c, const Database& database) {
   return {.residual = c.profile->residual_of(level),
           .parameters = database.parameter_spread(c.stack->family, c.scope),
           .step = &c.evaluator,
-          .ubatch = ubatch_of(c),
+          .cut = cut_of(c),
           .machine = own ? c.profile : nullptr,
           .cell = own ? cell_of(c) : RateCell()};
 }
+
+PromptCut cut_of(const Compiled& c) { return {ubatch_of(c), c.stack->prompt_batch}; }
 
 RateCell cell_of(const Compiled& c) {
   const Architecture& architecture = c.workload->architecture;
@@ -201,7 +203,7 @@ Leftover Certainty::leftover(const Query& query, PhaseKind phase) const {
 
 // One step stands for its phase: what it consists of changes little from one to the next.
 double Certainty::prefill(const Query& query) const {
-  return log_scale(*this, residual.prefill, parameters ? prefill_steps(query, ubatch, 1) : std::vector<RepeatedStep>());
+  return log_scale(*this, residual.prefill, parameters ? prefill_steps(query, cut, 1) : std::vector<RepeatedStep>());
 }
 
 double Certainty::decode(const Query& query) const {
@@ -277,8 +279,7 @@ Prediction predict(const Compiled& c, const Database& database) {
   p.evidence.notes = assumptions(c);
   if (!p.feasible) return p;
   const Certainty certainty = certainty_of(c, database);
-  if (c.query.prompt > 0)
-    p.prefill = prefill_phase(prefill_cost(c.evaluator, c.query, ubatch_of(c)), c.query, certainty);
+  if (c.query.prompt > 0) p.prefill = prefill_phase(prefill_cost(c.evaluator, c.query, cut_of(c)), c.query, certainty);
   if (c.query.gen > 0) p.decode = decode_phase(mean_decode_cost(c.evaluator, c.query), c.query, certainty);
   add_power(p, c);
   const Latencies latencies = latencies_of(p.prefill ? &*p.prefill : nullptr, p.decode ? &*p.decode : nullptr, c.query,

@@ -205,9 +205,21 @@ struct RepeatedStep {
   std::vector<StepShape> batch;
   double times = 1;
 };
+// How a prompt is cut: into micro-batches of `ubatch` tokens, of which one in each `batch` tokens has logits to
+// compute.
+struct PromptCut {
+  PromptCut(std::int64_t ubatch_tokens, std::int64_t batch_tokens = 0) : ubatch(ubatch_tokens), batch(batch_tokens) {}
+  std::int64_t ubatch;
+  std::int64_t batch;  // 0: every micro-batch has
+
+  // Of the micro-batches of a prompt, the share that has.
+  [[nodiscard]] double outputs_of_each(std::int64_t prompt) const;
+};
+PromptCut cut_of(const Compiled& compiled);
+
 // The micro-batches of a prompt, long ones by at most `most` of them evenly spread; the steps of decoding as the mean
 // of at most `most`. Their `times` add up to the steps of the prompt, and to 1.
-std::vector<RepeatedStep> prefill_steps(const Query& query, std::int64_t ubatch, std::int64_t most);
+std::vector<RepeatedStep> prefill_steps(const Query& query, const PromptCut& cut, std::int64_t most);
 std::vector<RepeatedStep> decode_steps(const Query& query, std::int64_t most);
 // With which predict() works.
 constexpr std::int64_t predicted_prefill_steps = 64;
@@ -238,8 +250,8 @@ class StepMemo {
 };
 
 // The time to process `prompt` tokens of each sequence in micro-batches, from the depth on.
-StepCost prefill_cost(const PlacedStep& evaluator, const Query& query, std::int64_t ubatch);
-StepCost prefill_cost(StepMemo& evaluator, const Query& query, std::int64_t ubatch);
+StepCost prefill_cost(const PlacedStep& evaluator, const Query& query, const PromptCut& cut);
+StepCost prefill_cost(StepMemo& evaluator, const Query& query, const PromptCut& cut);
 // The mean step over the generated tokens, from the depth on (prompt included).
 StepCost mean_decode_cost(const PlacedStep& evaluator, const Query& query);
 StepCost mean_decode_cost(StepMemo& evaluator, const Query& query);
@@ -268,7 +280,7 @@ struct Certainty {
   ResidualScale residual;
   std::shared_ptr<const ParameterSpread> parameters;  // null: nothing was fitted
   const PlacedStep* step = nullptr;                   // of the bound query, which outlives this
-  std::int64_t ubatch = 0;
+  PromptCut cut{0};
   std::shared_ptr<SlopeMemo> memo{};         // for callers that ask for many shapes, on one thread
   std::shared_ptr<const Profile> machine{};  // whose own cells bear on the query; null: none do
   RateCell cell{};                           // of the query, whatever its shape

@@ -241,6 +241,10 @@ Stack read_stack(const Entry& entry, const TypeTable& types) {
   read_launches(root.required_section("launches"), stack);
   stack.activation_bytes = static_cast<double>(root.count_or("activation_bytes", 4, 1, 8));
   stack.ubatch = root.count_or("ubatch", 512, 1, 1 << 20);
+  stack.prompt_batch = root.count_or("prompt_batch", 0, 0, 1 << 30);
+  const std::vector<std::string> stages{"layers", "last_feed_forward", "head", "never"};
+  if (root.has("wanted_rows_from"))
+    stack.wanted_rows_from = static_cast<Stage>(root.choice("wanted_rows_from", stages));
   stack.allocation = read_allocation(root.required_section("allocation"));
   if (const auto startup = root.section("startup")) {
     stack.build = startup->optional_quantity<Seconds>("build");

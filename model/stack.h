@@ -142,6 +142,8 @@ struct Stack {
   std::map<std::string, Seconds, std::less<>> kernel_overhead_by_architecture;
   double activation_bytes = 4;  // of an activation value between operations
   std::int64_t ubatch = 512;
+  std::int64_t prompt_batch = 0;         // tokens of a prompt that have logits once; 0: each micro-batch has
+  Stage wanted_rows_from = Stage::head;  // from where on only tokens whose logits are wanted are computed
   AllocationRules allocation;
   std::optional<OffloadRules> offload;
   std::optional<Seconds> build;  // before the first request: compilation, graph capture, warm-up; absent: not known

@@ -42,14 +42,17 @@ RepeatedStep mixed_step(const Query& query, const StepShape& prompt, double besi
 }
 
 // Prompts one after the other, each in micro-batches that leave room for the others' tokens.
-Cycle one_by_one(const Query& query, std::int64_t room) {
+Cycle one_by_one(const Query& query, const PromptCut& cut) {
+  const std::int64_t room = cut.ubatch;
   Cycle cycle;
   const double b = static_cast<double>(query.concurrency);
   for (std::int64_t done = 0; done < query.prompt; done += room) {
     const std::int64_t chunk = std::min(room, query.prompt - done);
-    cycle.steps.push_back(mixed_step(
-        query, {.new_tokens = static_cast<double>(chunk), .depth = mean_depth(query) + static_cast<double>(done)},
-        b - 1, b));
+    cycle.steps.push_back(mixed_step(query,
+                                     {.new_tokens = static_cast<double>(chunk),
+                                      .depth = mean_depth(query) + static_cast<double>(done),
+                                      .outputs = cut.outputs_of_each(query.prompt)},
+                                     b - 1, b));
   }
   cycle.prompt_steps = static_cast<double>(cycle.steps.size());
   cycle.mixed = b * cycle.prompt_steps;
@@ -61,12 +64,14 @@ Cycle one_by_one(const Query& query, std::int64_t room) {
 }
 
 // Every step with its share of prompt tokens: whole prompts together, or a part of one at its mean depth.
-Cycle all_mixed(const Query& query, double steps) {
+Cycle all_mixed(const Query& query, const PromptCut& cut, double steps) {
   const double b = static_cast<double>(query.concurrency);
   const double prompt = static_cast<double>(query.prompt);
   const double tokens = b * prompt / steps;
   const StepShape part = tokens > prompt ? StepShape{.batch = tokens / prompt, .new_tokens = prompt}
-                                         : StepShape{.new_tokens = tokens, .depth = (prompt - tokens) / 2};
+                                         : StepShape{.new_tokens = tokens,
+                                                     .depth = (prompt - tokens) / 2,
+                                                     .outputs = cut.outputs_of_each(query.prompt)};
   StepShape placed = part;
   placed.depth += mean_depth(query);
   const double beside = b * static_cast<double>(query.gen - 1) / steps;
@@ -82,14 +87,15 @@ Interval like(const Interval& rate, double value) {
 
 }  // namespace
 
-Cycle steady_cycle(const Query& query, std::int64_t ubatch) {
+Cycle steady_cycle(const Query& query, const PromptCut& cut) {
+  const std::int64_t ubatch = cut.ubatch;
   const std::int64_t room = ubatch - (query.concurrency - 1);
   const double b = static_cast<double>(query.concurrency);
   const double tokens = static_cast<double>(query.prompt + query.gen - 1);
-  if (query.prompt == 0 && query.concurrency <= ubatch) return one_by_one(query, ubatch);
+  if (query.prompt == 0 && query.concurrency <= ubatch) return one_by_one(query, cut);
   if (room >= 1 && query.prompt > 0) {
     const std::int64_t prompt_steps = (query.prompt + room - 1) / room;
-    if (query.concurrency * prompt_steps <= prompt_steps + query.gen - 1) return one_by_one(query, room);
+    if (query.concurrency * prompt_steps <= prompt_steps + query.gen - 1) return one_by_one(query, {room, cut.batch});
   }
   if (query.prompt == 0) {
     // More sequences than a micro-batch holds: several of them for each token.
@@ -100,12 +106,12 @@ Cycle steady_cycle(const Query& query, std::int64_t ubatch) {
   }
   const double shortest =
       std::ceil(static_cast<double>(query.prompt) / static_cast<double>(ubatch)) + static_cast<double>(query.gen - 1);
-  return all_mixed(query, std::max(shortest, b * tokens / static_cast<double>(ubatch)));
+  return all_mixed(query, cut, std::max(shortest, b * tokens / static_cast<double>(ubatch)));
 }
 
 SteadyState steady_state(const Compiled& c, const Prediction& prediction, const Database& database) {
   SteadyState s;
-  const Cycle cycle = steady_cycle(c.query, prediction.query.ubatch);
+  const Cycle cycle = steady_cycle(c.query, cut_of(c));
   s.steps = cycle.count;
   s.mixed_steps = cycle.mixed;
   double waiting = 0;  // of a request for its first token: its own steps with prompt tokens, or the mean of all

@@ -49,7 +49,7 @@ struct Cycle {
   double mixed = 0;
   double prompt_steps = 0;  // that a request waits for its first token
 };
-Cycle steady_cycle(const Query& query, std::int64_t ubatch);
+Cycle steady_cycle(const Query& query, const PromptCut& cut);
 
 struct CurvePoint {
   std::int64_t concurrency = 1;

@@ -8,20 +8,7 @@
 
 namespace silicast {
 
-BatchTotals totals_of(Batch batch) noexcept {
-  BatchTotals totals;
-  for (const StepShape& group : batch) {
-    totals.sequences += group.batch;
-    totals.tokens += group.tokens();
-    totals.outputs += group.batch * group.outputs;
-  }
-  return totals;
-}
-
 namespace {
-
-constexpr std::array<std::string_view, resource_count> resource_names{"dram",  "matrix", "dequant", "alu",
-                                                                      "cache", "link",   "launch"};
 
 // The smooth maximum of exponent 4, by square roots: a power costs ten times as much.
 double smooth_max(double a, double b, double c, double d) noexcept {
@@ -64,12 +51,11 @@ const Unit* first_present(const std::vector<Unit>& units, const Processor& proce
 
 bool equal_but_for_layers(const Op& a, const Op& b) {
   return a.kind == b.kind && a.name == b.name && a.matmul == b.matmul && a.attention == b.attention &&
-         a.state == b.state && a.read == b.read && a.written == b.written;
+         a.state == b.state && a.read == b.read && a.written == b.written &&
+         (a.stage == Stage::head) == (b.stage == Stage::head);
 }
 
 }  // namespace
-
-std::string_view name_of(Resource resource) { return resource_names[static_cast<std::size_t>(resource)]; }
 
 double padded(double tokens, double padding) { return std::ceil(tokens / padding) * padding; }
 
@@ -82,49 +68,6 @@ void OpWork::apply(const OpFactors& factors) noexcept {
   alu *= factors.other;
   cache *= factors.other;
   launch *= factors.launch;
-}
-
-Resource StepCost::bottleneck() const {
-  return static_cast<Resource>(std::max_element(bound.begin(), bound.end()) - bound.begin());
-}
-
-double StepCost::utilization(Resource resource) const {
-  if (seconds.value() <= 0) return 0;
-  return std::min(1.0, busy[static_cast<std::size_t>(resource)] / seconds.value());
-}
-
-StepCost& StepCost::operator+=(const StepCost& other) {
-  seconds += other.seconds;
-  dram_bytes += other.dram_bytes;
-  cache_bytes += other.cache_bytes;
-  link_bytes += other.link_bytes;
-  operations += other.operations;
-  matrix_operations += other.matrix_operations;
-  instructions += other.instructions;
-  host.seconds += other.host.seconds;
-  host.dram_bytes += other.host.dram_bytes;
-  host.operations += other.host.operations;
-  host.matrix_operations += other.host.matrix_operations;
-  host.instructions += other.host.instructions;
-  for (std::size_t i = 0; i < resource_count; ++i) busy[i] += other.busy[i], bound[i] += other.bound[i];
-  return *this;
-}
-
-StepCost& StepCost::operator*=(double factor) {
-  seconds *= factor;
-  dram_bytes *= factor;
-  cache_bytes *= factor;
-  link_bytes *= factor;
-  operations *= factor;
-  matrix_operations *= factor;
-  instructions *= factor;
-  host.seconds *= factor;
-  host.dram_bytes *= factor;
-  host.operations *= factor;
-  host.matrix_operations *= factor;
-  host.instructions *= factor;
-  for (std::size_t i = 0; i < resource_count; ++i) busy[i] *= factor, bound[i] *= factor;
-  return *this;
 }
 
 StepEvaluator::StepEvaluator(const StepGraph& graph, const Workload& workload, const Executor& executor)
@@ -162,6 +105,7 @@ StepEvaluator::StepEvaluator(const StepGraph& graph, const Workload& workload, c
         std::find_if(ops_.begin(), ops_.end(), [&](const Compiled& c) { return equal_but_for_layers(c.op, op); });
     if (same != ops_.end()) {
       same->op.layers += op.layers;
+      same->op.stage = std::max(same->op.stage, op.stage);
       continue;
     }
     Compiled compiled{.op = op};
@@ -292,7 +236,7 @@ void StepEvaluator::charge_activations(OpWork& cost, double bytes) const noexcep
 
 StepEvaluator::Product StepEvaluator::product_of(const Compiled& compiled, const BatchTotals& totals) const noexcept {
   const MatmulShape& w = compiled.op.matmul;
-  const double columns = w.outputs_only ? totals.outputs : totals.tokens;
+  const double columns = totals.tokens;
   Product product{.matmul = compiled.kernels.data(), .share = 1, .per_matrix = columns, .routed = columns};
   if (w.experts > 0) {
     const double distinct =
@@ -355,7 +299,7 @@ OpWork StepEvaluator::matmul_cost(const Compiled& compiled, const Product& produ
     cost.alu = m->pass_seconds * share * passes;
     cost.instructions = m->unpack_instructions * share * passes;
   }
-  cost.operations = operations_of(w, w.outputs_only ? totals.outputs : totals.tokens);
+  cost.operations = operations_of(w, totals.tokens);
   const double column_tiles = tiles_of(product, w, m->tile_columns);
   double unit_seconds = m->unit_seconds_per_column * column_tiles * m->tile_columns * (routed / per_matrix);
   if (m->row_tiles_per_core > 0) {
@@ -461,7 +405,7 @@ OpWork StepEvaluator::state_cost(const Compiled& compiled, const BatchTotals& to
 }
 
 OpWork StepEvaluator::vector_work(const Compiled& compiled, const BatchTotals& totals) const noexcept {
-  const double tokens = compiled.op.group < 0 && compiled.op.kind == OpKind::norm ? totals.outputs : totals.tokens;
+  const double tokens = totals.tokens;
   OpWork cost;
   cost.kernel = executor_.stack->on_cpu ? cpu_vector_kernel : name_of(compiled.op.kind);
   cost.corrected_by_kernel = executor_.stack->on_cpu;
@@ -481,8 +425,22 @@ OpWork StepEvaluator::vector_cost(const Compiled& compiled, const BatchTotals& t
 
 template <class Use>
 void StepEvaluator::each_work(const Compiled& compiled, Batch batch, const BatchTotals& totals, Use use) const {
+  const Op& op = compiled.op;
+  if (totals.outputs >= totals.tokens || op.stage == Stage::layers || op.stage < executor_.stack->wanted_rows_from)
+    return each_work(compiled, op.layers, batch, totals, use);
+  // A step may have a row of logits in some of its repetitions only.
+  BatchTotals wanted = totals;
+  wanted.tokens = std::max(1.0, totals.outputs);
+  const double last = std::min(1.0, totals.outputs);
+  if (op.stage == Stage::last_feed_forward && op.layers > 1) each_work(compiled, op.layers - 1, batch, totals, use);
+  if (last > 0) each_work(compiled, last, batch, wanted, use);
+}
+
+template <class Use>
+void StepEvaluator::each_work(const Compiled& compiled, double layers, Batch batch, const BatchTotals& totals,
+                              Use use) const {
   const auto of_op = [&](OpWork work) {
-    work.layers = compiled.op.layers;
+    work.layers = layers;
     use(work);
   };
   switch (compiled.op.kind) {
@@ -575,9 +533,14 @@ std::vector<StepEvaluator::OpCost> StepEvaluator::per_op(Batch batch) const {
   const BatchTotals totals = totals_of(batch);
   for (const Compiled& compiled : ops_)
     each_work(compiled, batch, totals, [&](const OpWork& work) {
-      OpCost op{.op = &compiled.op, .kernel = work.kernel, .executor = &executor_};
+      const auto same = std::find_if(result.rbegin(), result.rend(), [&](const OpCost& other) {
+        return other.op == &compiled.op && other.kernel == work.kernel;
+      });
+      OpCost& op = same == result.rend()
+                       ? result.emplace_back(OpCost{.op = &compiled.op, .kernel = work.kernel, .executor = &executor_})
+                       : *same;
       add(op.cost, work);
-      result.push_back(op);
+      op.layers += work.layers;
     });
   return result;
 }

@@ -38,7 +38,7 @@ struct StepShape {
   double batch = 1;       // sequences
   double new_tokens = 1;  // of each sequence
   double depth = 0;       // tokens of each already in the cache
-  double outputs = 1;     // rows of each whose logits are wanted
+  double outputs = 1;     // rows of each whose logits are wanted; below one: in some of a step's repetitions
 
   [[nodiscard]] double tokens() const { return batch * new_tokens; }
 };
@@ -127,12 +127,13 @@ class StepEvaluator {
   void add_attention(StepCost& sum, const StepShape& shape) const noexcept;
 
   struct OpCost {
-    const Op* op = nullptr;  // of the distinct operations; `layers` counts all its occurrences
-    StepCost cost;           // of all occurrences
+    const Op* op = nullptr;  // of the distinct operations
+    StepCost cost;           // of these layers
     std::string_view kernel;
     const Executor* executor = nullptr;  // where it runs
+    double layers = 0;                   // whose cost it is: not all of op's where the last one goes by another kernel
   };
-  // Attention of a mixed batch is listed once for each kernel that runs it.
+  // An operation is listed once for each kernel that runs it: attention of a mixed batch, the last layer of a prompt.
   [[nodiscard]] std::vector<OpCost> per_op(Batch batch) const;
   [[nodiscard]] std::vector<OpCost> per_op(const StepShape& shape) const { return per_op(Batch(&shape, 1)); }
   // What the step consists of, for a fit; and what it takes beside its operations: by itself, and for each sequence.
@@ -188,6 +189,8 @@ class StepEvaluator {
   // Calls use(work) for each kernel that the operation runs.
   template <class Use>
   void each_work(const Compiled& compiled, Batch batch, const BatchTotals& totals, Use use) const;
+  template <class Use>
+  void each_work(const Compiled& compiled, double layers, Batch batch, const BatchTotals& totals, Use use) const;
   [[nodiscard]] const AttentionKernel& attention_kernel_of(const AttentionShape& attention,
                                                            const StepShape& group) const noexcept;
   // What a product is of: its kernel, the share of the weights that is touched, the columns that each touched matrix

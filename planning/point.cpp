@@ -96,7 +96,7 @@ class PointEvaluator::Bound {
         query_(compiled_.query),
         memo_(compiled_.evaluator),
         footprint_(compiled_),
-        ubatch_(compiled_.query.ubatch.value_or(compiled_.stack->ubatch)),
+        cut_(cut_of(compiled_)),
         cache_(cache),
         id_(cache.next_evaluator()) {
     check(query.cost);
@@ -147,7 +147,7 @@ class PointEvaluator::Bound {
     PhaseCache::Entry& entry = cache_.prefill(key);
     if (entry.key == key) return entry;
     entry.key = key;
-    entry.phase = prefill_phase(prefill_cost(memo_, query_, ubatch_), query_, certainty_[several(shape)]);
+    entry.phase = prefill_phase(prefill_cost(memo_, query_, cut_), query_, certainty_[several(shape)]);
     entry.power = limited_power(entry.phase, compiled_, compiled_.machine.devices);
     return entry;
   }
@@ -199,7 +199,7 @@ class PointEvaluator::Bound {
   StepMemo memo_;
   Footprint footprint_;
   std::array<Certainty, 2> certainty_;
-  std::int64_t ubatch_;
+  PromptCut cut_;
   std::optional<Tariff> tariff_;
   std::optional<Quality> quality_;
   std::array<EvidenceLevel, 2> evidence_{};

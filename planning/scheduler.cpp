@@ -47,8 +47,10 @@ void StepBuilder::add(Sequence& sequence, std::int64_t tokens) {
       decoding.sequences += 1;
       decoding.depth += static_cast<double>(depth);
     } else {
-      step_->groups.push_back(
-          {.batch = 1, .new_tokens = static_cast<double>(now), .depth = static_cast<double>(depth), .outputs = 1});
+      step_->groups.push_back({.batch = 1,
+                               .new_tokens = static_cast<double>(now),
+                               .depth = static_cast<double>(depth),
+                               .outputs = tokens == now ? 1.0 : 0.0});
     }
     tokens -= now;
     depth += now;

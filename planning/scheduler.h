@@ -53,7 +53,8 @@ struct Step {
 };
 
 // Collects a step's groups: decoding sequences together by their mean depth, apart where a sliding window separates
-// them; passes end when they hold `most_tokens` (the micro-batch of llama.cpp).
+// them; passes end when they hold `most_tokens` (the micro-batch of llama.cpp). Of the tokens that are added at once
+// the last one has logits.
 class StepBuilder {
  public:
   explicit StepBuilder(std::int64_t most_tokens = std::numeric_limits<std::int64_t>::max(), std::int64_t window = 0)

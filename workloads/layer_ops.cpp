@@ -28,6 +28,7 @@ class LayerOps {
     if (architecture_.alternating_updates.streams > 0) predict_streams();
     norm("attn_norm");
     std::visit([this](const auto& mixer) { mix(mixer); }, layer.mixer);
+    const std::size_t mixed = ops_.size();
     if (architecture_.alternating_updates.streams > 0) add_low_rank_branch();
     if (architecture_.norms_per_layer >= 4) norm("post_attention_norm");
     if (architecture_.norms_per_layer >= 2) {
@@ -45,6 +46,8 @@ class LayerOps {
       vector_op(OpKind::add, "ffn_residual", 2 * architecture_.hidden, architecture_.hidden, 1);
     if (architecture_.alternating_updates.streams > 0) correct_streams();
     if (architecture_.per_layer_input.width > 0) add_per_layer_input();
+    if (place_.holds_last)
+      for (std::size_t i = mixed; i < ops_.size(); ++i) ops_[i].stage = Stage::last_feed_forward;
   }
 
  private:

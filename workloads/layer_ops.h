@@ -44,6 +44,7 @@ class TensorsByRole {
 struct LayerPlace {
   int layers = 1;
   int group = -1;
+  bool holds_last = false;  // the model's last layer is one of them
 };
 
 // Appends the operations of one layer.

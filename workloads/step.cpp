@@ -82,9 +82,14 @@ void add_output_ops(std::vector<Op>& ops, const Workload& w, const TensorsByRole
                  .flops = flops_per_norm_value * static_cast<double>(a.hidden)});
   const TensorRole role = global.has(TensorRole::output) ? TensorRole::output : TensorRole::token_embd;
   if (!global.has(role)) return;
-  Op op{.kind = OpKind::matmul, .name = stem(TensorRole::output), .matmul = global.matmul(role)};
-  op.matmul.outputs_only = true;
-  ops.push_back(op);
+  ops.push_back({.kind = OpKind::matmul, .name = stem(TensorRole::output), .matmul = global.matmul(role)});
+}
+
+int last_layer_of(const StepGraph& graph) {
+  int last = -1;
+  for (const LayerGroup& group : graph.groups)
+    for (const int layer : group.layers) last = std::max(last, layer);
+  return last;
 }
 
 }  // namespace
@@ -126,13 +131,18 @@ StepGraph step_graph(const Workload& w) {
     TensorsByRole tensors;
     for (const std::size_t i : layers[representatives[g]].indices) tensors.add(w.tensors[i], w.types[i]);
     add_layer_ops(graph.ops, a, a.kinds[static_cast<std::size_t>(graph.groups[g].kind)], tensors,
-                  {.layers = static_cast<int>(graph.groups[g].layers.size()), .group = static_cast<int>(g)});
+                  {.layers = static_cast<int>(graph.groups[g].layers.size()),
+                   .group = static_cast<int>(g),
+                   .holds_last = !a.encoder && graph.groups[g].layers.back() == last_layer_of(graph)});
   }
+  const std::size_t head = graph.ops.size();
   add_output_ops(graph.ops, w, global);
+  for (std::size_t i = head; i < graph.ops.size(); ++i) graph.ops[i].stage = Stage::head;
   return graph;
 }
 
 StepGraph part_of(const StepGraph& graph, const std::function<bool(const Op& op, int layer)>& wanted) {
+  const int last = last_layer_of(graph);
   StepGraph part;
   part.groups = graph.groups;
   for (LayerGroup& group : part.groups) group.layers.clear();
@@ -149,6 +159,7 @@ StepGraph part_of(const StepGraph& graph, const std::function<bool(const Op& op,
       ++some.layers;
       if (std::find(present.begin(), present.end(), layer) == present.end()) present.push_back(layer);
     }
+    if (some.stage == Stage::last_feed_forward && !wanted(op, last)) some.stage = Stage::layers;
     if (some.layers > 0) part.ops.push_back(some);
   }
   return part;
@@ -159,24 +170,43 @@ bool belongs_to_experts(const Op& op) {
          (op.kind == OpKind::bias && op.name.ends_with("_exps"));
 }
 
+namespace {
+
+constexpr double popularity_spread = 0.5;  // of the experts' shares of the tokens, over their mean: an estimate
+
+// ln of x (x + 1) ... (x + n - 1), for any n: Stirling's series for ln Gamma, whose error for x >= 1 is below 1e-3.
+double log_rising_factorial(double x, double n) {
+  const auto rest = [](double y) { return (y - 0.5) * std::log(y) + 1 / (12 * y) - 1 / (360 * y * y * y); };
+  return rest(x + n) - rest(x) - n;
+}
+
+}  // namespace
+
 double expected_distinct_experts(double experts, double used, double tokens) {
   if (used >= experts) return experts;
-  return experts * (1 - std::exp(tokens * std::log1p(-used / experts)));
+  if (tokens <= 1) return used * tokens;
+  const double share = used / experts;
+  const double both = std::max((1 - share) / (share * popularity_spread * popularity_spread) - 1, 1 / (1 - share));
+  const double untouched =
+      std::exp(log_rising_factorial(both * (1 - share), tokens) - log_rising_factorial(both, tokens));
+  return experts * (1 - untouched);
 }
 
 double expected_expert_tiles(double experts, double used, double tokens, double columns) {
-  constexpr double popularity_spread = 0.5;  // of an expert's share of the tokens: an estimate
+  if (used >= experts) return std::ceil(tokens / columns);
   const double touched = expected_distinct_experts(experts, used, tokens) / experts;
   const double mean = tokens * used / experts;
-  if (columns <= 1) return mean / touched;
-  const double passed_over = 1 - used / experts;
-  const double spread = std::hypot(std::sqrt(mean * passed_over), popularity_spread * mean * passed_over);
   constexpr double many = 8;
+  if (columns <= 1) return mean / touched;
   if (mean > many * columns) return (mean / columns + (columns - 1) / (2 * columns)) / touched;
+  const double relative_variance = (1 - used / experts) / mean + popularity_spread * popularity_spread;
+  const double log_variance = std::log1p(relative_variance);
+  const double log_median = std::log(mean) - log_variance / 2;
+  const double scale = 1 / std::sqrt(2 * log_variance);
   double tiles = touched;
-  for (double from = columns + 0.5;; from += columns) {
-    const double beyond = spread > 0 ? std::erfc((from - mean) / (spread * std::sqrt(2.0))) / 2 : (mean > from ? 1 : 0);
-    constexpr double negligible = 1e-4;
+  for (double from = columns + 0.5; from < tokens; from += columns) {
+    const double beyond = std::erfc((std::log(from) - log_median) * scale) / 2;
+    constexpr double negligible = 1e-3;
     if (beyond < negligible) break;
     tiles += beyond;
   }

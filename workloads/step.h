@@ -40,11 +40,10 @@ std::string_view name_of(OpKind kind);
 
 struct MatmulShape {
   TypeId type{};
-  std::int64_t in = 0;        // columns of the weight: the length of a dot product
-  std::int64_t out = 0;       // rows of the weight
-  std::int64_t experts = 0;   // 0: dense
-  std::int64_t used = 0;      // experts per token
-  bool outputs_only = false;  // only for rows whose logits are wanted
+  std::int64_t in = 0;       // columns of the weight: the length of a dot product
+  std::int64_t out = 0;      // rows of the weight
+  std::int64_t experts = 0;  // 0: dense
+  std::int64_t used = 0;     // experts per token
 
   bool operator==(const MatmulShape&) const = default;
 };
@@ -64,11 +63,21 @@ struct AttentionShape {
   bool operator==(const AttentionShape&) const = default;
 };
 
+// Where an operation stands in the step. What comes after the last layer's mixer concerns only the tokens whose logits
+// are wanted; a stack may compute it for those alone.
+enum class Stage : std::uint8_t {
+  layers,
+  last_feed_forward,  // after the mixer, and one of its layers is the model's last
+  head,               // after all layers
+  never,              // of no operation
+};
+
 struct Op {
   OpKind kind = OpKind::matmul;
   std::string_view name;  // "attn_q", "ffn_down", "attention": stems of GGUF names where there is one
   int layers = 1;         // how many layers run it
   int group = -1;         // index into StepGraph::groups; -1: not of a layer
+  Stage stage = Stage::layers;
   MatmulShape matmul;
   AttentionShape attention;
   std::int64_t read = 0;     // activation values read per token (vector ops)
@@ -96,13 +105,15 @@ StepGraph part_of(const StepGraph& graph, const std::function<bool(const Op& op,
 // Whether the operation works on, or beside, the routed experts: what `--cpu-moe` moves to the host.
 bool belongs_to_experts(const Op& op);
 
-// Expected number of distinct experts that `tokens` tokens touch when each draws `used` of `experts` at random:
-// E (1 - (1 - k/E)^T).
+// Some experts are more popular than others: their shares of the tokens spread by a half of the mean (an estimate).
+//
+// Expected number of distinct experts that `tokens` tokens touch when each draws `used` of `experts`: with
+// beta-distributed shares E (1 - B(a, b + T) / B(a, b)), a / (a + b) = k/E.
 double expected_distinct_experts(double experts, double used, double tokens);
 
 // Expected number of tiles of so many columns that the tokens of one expert fill, averaged over the experts that have
-// any: the sum over j of P(X > j columns) / P(X > 0). X, the tokens of an expert, is binomial, its spread widened by
-// how much more popular some experts are than others; its tail is that of the normal distribution.
+// any: the sum over j of P(X > j columns) / P(X > 0). X, the tokens of an expert, has the variance of the draws and of
+// the popularity; beyond the first tile its tail is that of a log-normal distribution.
 double expected_expert_tiles(double experts, double used, double tokens, double columns);
 
 // Tokens of the cache that a query reads, averaged over the new tokens at the depth: causal, capped by the window.

@@ -102,6 +102,33 @@ TEST(Predict, PrefillOfAnyLengthEqualsTheSumOverMicroBatches) {
   }
 }
 
+// Llama 2 7B: 32 layers of 4 x 4096 x 4096 and 3 x 4096 x 11008, a head of 4096 x 32000. llama.cpp takes the last
+// layer's feed-forward and the head for one token of each 2048 (build_inp_out_ids), before March 2024 for all of them;
+// vLLM the head for one token of each micro-batch.
+TEST(Predict, TokensWithoutLogitsSkipWhatOnlyLogitsNeed) {
+  const double attention = 4 * 4096.0 * 4096, feed_forward = 3 * 4096.0 * 11008, head = 4096.0 * 32000;
+  struct Case {
+    const char* stack;
+    const char* quant;
+    std::int64_t prompt;
+    double last_tokens, head_tokens;
+  };
+  for (const Case& k : {Case{"llama.cpp-cuda", "Q4_0", 2048, 1, 1}, Case{"llama.cpp-cuda", "Q4_0", 3584, 2, 2},
+                        Case{"llama.cpp-cuda-2023", "Q4_0", 2048, 2048, 2048}, Case{"vllm", "BF16", 3584, 3584, 2}}) {
+    Query q{.model = "llama-2-7b", .quant = k.quant, .device = "rtx-4090", .stack = k.stack, .prompt = k.prompt};
+    const Compiled c = compile(q, database());
+    double products = 0;
+    for (const RepeatedStep& step : prefill_steps(c.query, cut_of(c), predicted_prefill_steps))
+      for (const auto& op : c.evaluator.per_op(step.batch))
+        if (op.op->kind == OpKind::matmul && op.kernel != "dequantize")
+          products += op.cost.operations.value() / 2 * step.times;
+    const double tokens = static_cast<double>(k.prompt);
+    const double expected =
+        tokens * (32 * attention + 31 * feed_forward) + k.last_tokens * feed_forward + k.head_tokens * head;
+    EXPECT_NEAR(products / expected, 1, 1e-9) << k.stack << " " << k.prompt;
+  }
+}
+
 TEST(Predict, BoundsAndSecondsAgree) {
   const Compiled c = compile(base_query(), database());
   for (const StepShape& shape : {StepShape{}, StepShape{.new_tokens = 512}, StepShape{.batch = 8, .depth = 4000}}) {

@@ -65,11 +65,18 @@ TEST(StepGraph, CoversEveryLayerOfEveryModelOnce) {
   }
 }
 
-TEST(DistinctExperts, MatchesTheExpectationOfDrawsWithoutReplacement) {
+// Shares of mean 1/16 that spread by a half of it are beta distributed with a + b = 15 / 0.25 - 1 = 59; an expert stays
+// untouched by the tokens after each other with (b + j) / (a + b + j).
+TEST(DistinctExperts, IsTheExpectationOverBetaDistributedShares) {
   EXPECT_DOUBLE_EQ(expected_distinct_experts(128, 8, 1), 8);
   EXPECT_DOUBLE_EQ(expected_distinct_experts(8, 8, 3), 8);
-  // Two tokens of 2 out of 4: 4 (1 - (1/2)^2) = 3.
-  EXPECT_NEAR(expected_distinct_experts(4, 2, 2), 3, 1e-12);
+  double untouched = 1;
+  for (int tokens = 0; tokens < 64; ++tokens) {
+    if (tokens > 0) {
+      EXPECT_NEAR(expected_distinct_experts(128, 8, tokens), 128 * (1 - untouched), 1e-3) << tokens;
+    }
+    untouched *= (59.0 * 15 / 16 + tokens) / (59.0 + tokens);
+  }
   EXPECT_NEAR(expected_distinct_experts(128, 8, 1e6), 128, 1e-9);
 }
 
@@ -79,7 +86,7 @@ TEST(ExpertTiles, AreAllTokensWhereEveryExpertTakesThem) {
   // Tiles of one column hold one token each.
   EXPECT_NEAR(expected_expert_tiles(64, 4, 100, 1) * expected_distinct_experts(64, 4, 100), 400, 1e-9);
   // Tiles that no expert fills are one each.
-  EXPECT_NEAR(expected_expert_tiles(128, 8, 16, 64), 1, 1e-3);
+  EXPECT_NEAR(expected_expert_tiles(128, 8, 16, 64), 1, 2e-3);
 }
 
 // Draws of distinct experts whose popularity spreads by a half (gamma distributed, of shape 4).
@@ -87,7 +94,7 @@ TEST(ExpertTiles, MatchDraws) {
   std::mt19937 random(3);
   for (const auto& [experts, used, tokens, columns] :
        {std::array{128, 8, 512, 32}, std::array{128, 8, 256, 32}, std::array{64, 8, 512, 32}, std::array{32, 4, 128, 8},
-        std::array{128, 4, 2048, 16}}) {
+        std::array{128, 4, 2048, 16}, std::array{128, 8, 8, 8}}) {
     double tiles = 0, touched = 0;
     constexpr int rounds = 20;
     for (int round = 0; round < rounds; ++round) {
@@ -107,6 +114,8 @@ TEST(ExpertTiles, MatchDraws) {
     }
     EXPECT_NEAR(expected_expert_tiles(experts, used, tokens, columns) / (tiles / touched), 1, 0.05)
         << experts << " " << used << " " << tokens << " " << columns;
+    EXPECT_NEAR(expected_distinct_experts(experts, used, tokens) / (touched / rounds), 1, 0.02)
+        << experts << " " << used << " " << tokens;
   }
 }
 
