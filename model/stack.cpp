@@ -70,6 +70,7 @@ MatmulKernel read_matmul(const std::string& name, const Section& section, const 
   kernel.expert_columns = read_columns(section, "expert_columns", kernel.expert_columns);
   kernel.units = read_units(section);
   kernel.unit_share = section.share("unit_share", 1);
+  kernel.conflict_share = section.share("conflict_share", 1);
   kernel.dram_share = section.share("dram_share", 1);
   kernel.feed_rate = section.optional_number("feed_rate", 1, most_columns).value_or(kernel.feed_rate);
   kernel.applies_scales = section.flag("applies_scales", false);

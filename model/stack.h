@@ -48,6 +48,7 @@ struct MatmulKernel {
   std::vector<Unit> units;  // the first that the processor has; empty: the arithmetic is in the unpack cost
   double unit_share = 1;    // of the unit's peak that large matrices reach
   std::map<std::string, double, std::less<>> share_by_architecture;  // of that, unit and feed, where it is less
+  double conflict_share = 1;  // of that, where the rows of the matrix fall on the same memory channels
   double feed_rate = std::numeric_limits<double>::infinity();  // operations per core and clock that loads can feed
   bool applies_scales = false;                                 // pays UnpackCost::scaling: integer products of blocks
   double dram_share = 1;                                       // of the achievable bandwidth

@@ -196,6 +196,8 @@ StepEvaluator::Matmul StepEvaluator::compile_kernel(const MatmulKernel& kernel, 
     m.unit_seconds_per_column = operations / (p.peak(*unit).value() * kernel.unit_share) + operations / feed_peak;
     if (const auto at = kernel.share_by_architecture.find(p.architecture); at != kernel.share_by_architecture.end())
       m.unit_seconds_per_column /= at->second;
+    constexpr std::int64_t conflicting_values = 2048;  // 4 KiB of F16
+    if (op.matmul.in % conflicting_values == 0) m.unit_seconds_per_column /= kernel.conflict_share;
     m.unit_seconds_per_column /= executor_.matrix_clock;
     if (kernel.applies_scales) {
       constexpr double weights_per_scale = 32;
