@@ -196,9 +196,9 @@ std::map<std::string, double, std::less<>> prior_spread(std::string_view family)
   if (family.ends_with("-rocm") || family.ends_with("-vulkan"))
     spread["unpack/stack"] = 0.4, spread["unpack/architecture"] = 0.15;
   // Their large products multiply F16 that was unpacked before: what a type leaves over there is the models' that have
-  // it.
+  // it. ROCm's are of integers in part.
   if (family.ends_with("-rocm")) spread["matrix/type"] = 0.08;
-  if (family.ends_with("-vulkan")) spread["matrix/type"] = 0.04;
+  if (family.ends_with("-vulkan") || family.ends_with("-metal")) spread["matrix/type"] = 0.04;
   // Shares of its kernels were set beside measurements of two architectures, and the others keep to them.
   if (family.ends_with("-rocm"))
     spread["matrix/stack"] = 0.2, spread["matrix/architecture"] = 0.15, spread["launch/architecture"] = 0.2;

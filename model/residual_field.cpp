@@ -18,8 +18,9 @@ constexpr double least_scale = 0.02;     // what repeated runs of one machine di
 
 constexpr double other_stack = 0.6;
 constexpr double other_quant = 0.5;
-constexpr double similar_model = 0.4;  // another one of the same size
-constexpr double shallow = 512;        // tokens of depth below which attention hardly shows
+constexpr double similar_model = 0.6;    // another one of the same size
+constexpr double similar_mixture = 0.4;  // another mixture of experts of the same size
+constexpr double shallow = 512;          // tokens of depth below which attention hardly shows
 
 double log_of_size(double size) { return size > 0 ? std::log(size) : 0; }
 
@@ -28,7 +29,8 @@ using Point = ResidualField::Point;
 double model_correlation(const Point& a, const Point& b) {
   if (a.cell.model == b.cell.model) return 1;
   if (a.cell.has_experts != b.cell.has_experts) return 0;
-  return similar_model * std::exp(-2 * std::pow(a.hidden - b.hidden, 2) - std::pow(a.parameters - b.parameters, 2) / 2);
+  return (a.cell.has_experts ? similar_mixture : similar_model) *
+         std::exp(-2 * std::pow(a.hidden - b.hidden, 2) - std::pow(a.parameters - b.parameters, 2) / 2);
 }
 
 double correlation_of(const Point& a, const Point& b) {

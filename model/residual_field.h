@@ -5,7 +5,8 @@
 //
 //   exp(-|ln tokens/tokens'| / 2 - |ln (depth + 512)/(depth' + 512)| / 2 - |ln batch/batch'| / 2)
 //     x (1, or 0.6 of another generation of the stack) x (1, or 0.5 of another quantization)
-//     x (1 of the same model; of another up to 0.4, the closer its size and width are)
+//     x (1 of the same model; of another up to 0.6, of another mixture of experts up to 0.4, the closer its size and
+//        width are)
 //
 // whose noise has a tenth of its variance or more (Rasmussen and Williams, Gaussian Processes for Machine Learning, MIT
 // Press 2006, equations 2.25 and 2.26), taken from the nearest cells. It interpolates between one's own measurements;
