@@ -9,7 +9,7 @@ namespace silicast {
 
 namespace {
 
-constexpr double farthest_residual = 0.6;
+constexpr double farthest_residual = 0.5;
 constexpr std::size_t most_neighbours = 64;
 constexpr std::size_t most_witnesses = 24;  // of one run
 constexpr double least_correlation = 0.01;

@@ -50,7 +50,7 @@ double correlation(const RateCell& a, const RateCell& b);
 class ResidualField {
  public:
   ResidualField() = default;
-  // Of one phase on one machine. A residual beyond a factor of 1.8 counts as one of it.
+  // Of one phase on one machine. A residual beyond a factor of 1.65 counts as one of it.
   explicit ResidualField(std::vector<MeasuredRate> rates);
   // Of runs as they come: the further one is from what its neighbours tell of it, the larger its noise (the weights of
   // a Cauchy loss). It may be mislabelled or disturbed.

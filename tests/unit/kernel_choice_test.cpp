@@ -40,12 +40,13 @@ TEST(KernelChoice, DequantizationBeforeAProductReadsBlocksAndWritesF16) {
 
 TEST(KernelChoice, ProductsInALoopGoByTheTokensOfAnExpert) {
   const Compiled c = compiled("qwen3-30b-a3b", "Q4_K_M", "llama.cpp-rocm-2025-08");
-  // 8 of 128 experts a token: 64 tokens are 4.06 for each expert that is chosen, 512 are 32.
+  // 8 of 128 experts a token: 64 tokens are 4.3 for each expert that is chosen, 128 are 8.1, 512 are 32.
   EXPECT_EQ(kernel_of_experts(c, 1), "mmvq");
   EXPECT_EQ(kernel_of_experts(c, 63), "mmq experts (dp4a)");
-  EXPECT_EQ(kernel_of_experts(c, 64), "mmq in a loop");
+  EXPECT_EQ(kernel_of_experts(c, 64), "mmvq in a loop");
+  EXPECT_EQ(kernel_of_experts(c, 128), "mmq in a loop");
   EXPECT_EQ(kernel_of_experts(c, 512), "mmq or rocBLAS in a loop");
-  // 1 of 16: 64 tokens are 4.06 as well, 4 x 16 x 64 = 4096 tokens would be 256 and the library's.
+  // 1 of 16: 4096 tokens are 256, the library's.
   EXPECT_EQ(kernel_of_experts(compiled("llama-4-scout", "Q4_K_M", "llama.cpp-rocm-2025-08"), 4096),
             "dequantize rocBLAS 6.5");
 }
