@@ -160,14 +160,16 @@ constexpr std::string_view unknowns = R"(## What is not known
 - Whether the rows stand for the hardware: clocks, drivers, hosts and power limits are rarely stated, and the worst rows below are
   often another build, another power limit or another machine than their source says, as far as can be told.
 - Prefill under ROCm on RDNA 3.5 and RDNA 4: which BLAS library ran is known only where a source's notes say so; the libraries differ up
-  to seven times on BF16. With either, matrices of 4096 rows or columns are up to 1.4 times slower at 128 and 256 tokens than others,
-  which speaks for the library's choice of tiles; an entry for each class of columns and whole waves of tiles of 128 by 128 (hipBLASLt;
-  they made rocBLAS worse) tell a part of it.
+  to seven times on BF16. Under hipBLASLt rows that are a multiple of 4 KiB (4096 and 8192 values in F16) cost 1.5 to 2 times as much
+  as others up to 256 tokens, taken for conflicts on the memory channels; under rocBLAS they do not, and Mistral Small (rows of 32768)
+  is slower there by a third.
 - Mixtures of experts under ROCm in 2025: products with few tokens an expert run 3 to 14 times below what the memory gives, Q6_K and
-  small matrices most. How tokens spread over experts is not stated: tiles are counted over a spread of an expert's popularity of a half,
-  and from 64 tokens on each expert is multiplied by itself.
-- Tiles, and what a tile's search for its tokens costs, were chosen for ROCm and Vulkan of 2025 by what models held out on the one
-  machine that shows them (Ryzen AI Max+ 395) came to: its figures by model, and as a device held out, are kind.
+  small matrices most, Llama 4 Scout's not at all. How tokens spread over experts is not stated: choices and tiles are counted over a
+  spread of an expert's popularity of a half, and from 64 tokens on each expert is multiplied by itself.
+- Mixtures of experts under Vulkan in 2025: Hunyuan-A13B (64 experts, well filled tiles) is faster by a third than the others tell.
+- Shares and tiles of ROCm and Vulkan of 2025, and the priors of types there, were chosen beside what models held out on the one
+  machine that shows them (Ryzen AI Max+ 395) came to: its figures by model, and as a device held out, are kind, and it has half of
+  the rows of prefill.
 - Correcting runs by their neighbours needs neighbours of the same settings: rows of one machine under settings that are not told apart
   contradict each other, and make decoding of ik_llama.cpp under CUDA worse than the profile alone.
 - Attention under Vulkan at 32k tokens and more: prefill is 1.5 to 4 times slower than predicted where the keys and values of a layer
