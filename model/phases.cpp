@@ -73,7 +73,10 @@ std::int64_t prompts_together(const Query& query, std::int64_t ubatch) {
 
 double PromptCut::outputs_of_each(std::int64_t prompt) const {
   if (batch <= ubatch) return 1;
-  const auto pieces = [&](std::int64_t tokens) { return static_cast<double>((prompt + tokens - 1) / tokens); };
+  const auto pieces = [&](std::int64_t tokens) {
+    const std::int64_t whole = (prompt + tokens - 1) / tokens;
+    return static_cast<double>(whole);
+  };
   return pieces(batch) / pieces(ubatch);
 }
 
