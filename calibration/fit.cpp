@@ -12,6 +12,7 @@
 
 #include "calibration/posterior.h"
 #include "calibration/residual.h"
+#include "calibration/row_cost.h"
 
 namespace silicast {
 
@@ -78,32 +79,6 @@ class Parameters {
   std::vector<double> values_;
 };
 
-// (log predicted - log measured) / noise, of parameters that are blocks of one each.
-class RowCost : public ceres::CostFunction {
- public:
-  RowCost(RowFunction function, double log_measured, double noise)
-      : function_(std::move(function)), log_measured_(log_measured), noise_(noise) {
-    set_num_residuals(1);
-    mutable_parameter_block_sizes()->assign(function_.parameters.size(), 1);
-  }
-
-  bool Evaluate(double const* const* blocks, double* residual, double** jacobians) const override {
-    const std::size_t n = function_.parameters.size();
-    std::vector<double> logs(n), slopes(n);
-    for (std::size_t i = 0; i < n; ++i) logs[i] = *blocks[i];
-    const double seconds = function_.seconds(logs.data(), jacobians == nullptr ? nullptr : slopes.data());
-    *residual = (std::log(seconds) - log_measured_) / noise_;
-    for (std::size_t i = 0; jacobians != nullptr && i < n; ++i)
-      if (jacobians[i] != nullptr) *jacobians[i] = slopes[i] / (seconds * noise_);
-    return true;
-  }
-
- private:
-  RowFunction function_;
-  double log_measured_;  // of the seconds
-  double noise_;
-};
-
 struct PriorResidual {
   double spread = 1;
 
@@ -121,11 +96,12 @@ struct PriorResidual {
 
 void add_row(ceres::Problem& problem, Parameters& parameters, const FitRow& row,
              const std::vector<std::size_t>& indices, RowFunction function) {
-  auto* cost = new RowCost(std::move(function), std::log(row.tokens / row.measured), noise_of(row));
+  auto cost = row_cost(std::move(function), std::log(row.tokens / row.measured), noise_of(row));
   std::vector<double*> blocks;
   for (const std::size_t index : indices) blocks.push_back(parameters.value(index));
   problem.AddResidualBlock(
-      cost, new ceres::ScaledLoss(new ceres::CauchyLoss(outlier_begins), row.weight, ceres::TAKE_OWNERSHIP), blocks);
+      cost.release(), new ceres::ScaledLoss(new ceres::CauchyLoss(outlier_begins), row.weight, ceres::TAKE_OWNERSHIP),
+      blocks);
 }
 
 void add_priors(ceres::Problem& problem, Parameters& parameters) {

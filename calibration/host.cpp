@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "calibration/host.h"
 
+#include <ceres/ceres.h>
+#include <ceres/normal_prior.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <functional>
 #include <map>
 #include <optional>
 
 #include "base/text.h"
 #include "calibration/fit.h"
+#include "calibration/posterior.h"
+#include "calibration/row_cost.h"
 
 namespace silicast {
 
@@ -36,21 +40,6 @@ std::string scheme_for(std::string_view type) {
   for (const auto& [name, scheme] : scheme_of_type)
     if (name == type) return std::string(scheme);
   return std::string(type);
-}
-
-// The least of a function that has one minimum in the interval (golden section).
-double least(double low, double high, const std::function<double(double)>& f) {
-  constexpr double golden = 0.6180339887498949;
-  constexpr int steps = 24;  // a hundred-thousandth of the interval
-  for (int i = 0; i < steps; ++i) {
-    const double a = high - golden * (high - low);
-    const double b = low + golden * (high - low);
-    if (f(a) < f(b))
-      high = b;
-    else
-      low = a;
-  }
-  return (low + high) / 2;
 }
 
 double median(std::vector<double> values) {
@@ -113,84 +102,73 @@ std::string vendor_of(const std::string& processor) {
   return "unknown";
 }
 
-// At another pace of the machine.
-OpWork at_pace(OpWork work, const HostPace& pace) {
-  work.apply({.dram = 1 / pace.read,
-              .matrix = 1 / pace.arithmetic,
-              .dequant = 1 / pace.arithmetic,
-              .other = 1 / pace.arithmetic,
-              .launch = 1 / pace.arithmetic});
-  return work;
+// How far a factor may be from one before anything is known of the machine, as a standard deviation of its logarithm:
+// the instructions and shares of a stack are counted on others. Of what is not named here nothing is worked out.
+std::map<std::string, double, std::less<>> host_spread() {
+  return {{"bandwidth/device", 0.1}, {"matrix/device", 0.1}, {"launch/device", 0.7}, {"step/stack", 1.0},
+          {"unpack/type", 0.7},      {"matrix/type", 0.2},   {"kernel/name", 0.4}};
 }
 
-// A product, or a whole run: what it consists of, how long it took.
-struct Observed {
-  std::vector<OpWork> work;
-  double step_seconds = 0;
-  double seconds = 0;
-  bool decodes = false;  // one row of activations, or a step of decoding
-
-  [[nodiscard]] double predicted(const Corrections& corrections) const {
-    double sum = step_seconds * corrections.step;
-    for (OpWork op : work) {
-      op.apply(corrections.of(op.corrected_by_kernel ? op.kernel : "", op.type, op.unpacked_before));
-      sum += op.layers * op.seconds();
-    }
-    return sum;
-  }
-};
-
-Observed observed(const FitRow& row, const HostPace& pace) {
-  Observed result{.work = {},
-                  .step_seconds = row.step_seconds / pace.arithmetic,
-                  .seconds = row.tokens / row.measured,
-                  .decodes = row.metric == Metric::decode_rate};
-  for (const OpWork& op : row.work) result.work.push_back(at_pace(op, pace));
-  return result;
-}
-
-// Square where an error is small, linear where it is not: a burst of another program is not the machine.
-double loss(double error) {
-  constexpr double large = 0.03;
-  const double times = error / large;
-  return large * large * (std::sqrt(1 + times * times) - 1);
-}
+// Where an error is larger it counts less and less: a burst of another program is not the machine.
+constexpr double noise = 0.03;
 
 // Decoding is what the machine is mostly asked for, and the smaller errors are seen in.
-double weight(const Observed& row) { return row.decodes ? 3 : 1; }
+double weight_of(const FitRow& row) { return row.metric == Metric::decode_rate ? 3 : 1; }
 
-struct Unknown {
-  double* value = nullptr;
-  std::vector<const Observed*> rows;
-};
-
-// The corrections that the observations bear on.
-std::vector<Unknown> unknowns_of(const std::vector<Observed>& all, Corrections& corrections) {
-  std::vector<Unknown> unknowns;
-  const auto bears = [&](double& value, const Observed& row) {
-    const auto at = std::find_if(unknowns.begin(), unknowns.end(), [&](const Unknown& u) { return u.value == &value; });
-    Unknown& unknown = at == unknowns.end() ? unknowns.emplace_back(Unknown{&value, {}}) : *at;
-    if (unknown.rows.empty() || unknown.rows.back() != &row) unknown.rows.push_back(&row);
-  };
-  const auto named = [](Corrections::Named& factors, std::string_view name) -> double& {
-    return factors.try_emplace(std::string(name), 1.0).first->second;
-  };
-  for (const Observed& row : all) {
-    // What is paid once a step or an operation shows in decoding: in a prompt it is less than the products' own errors.
-    if (row.decodes && row.step_seconds > 0) bears(corrections.step, row);
-    for (const OpWork& op : row.work) {
-      if (row.decodes && op.launch > 0) bears(corrections.launch, row);
-      if (row.decodes && op.dram > 0) bears(corrections.bandwidth, row);
-      if (!op.type.empty() && op.dequant > 0) bears(named(corrections.unpack_of_type, op.type), row);
-      if (!op.type.empty() && op.matrix > 0 && !op.unpacked_before)
-        bears(named(corrections.matrix_of_type, op.type), row);
-      // Of a kernel that only unpacks, the types say it all.
-      if (op.corrected_by_kernel && (op.type.empty() || op.matrix > 0))
-        bears(named(corrections.kernel, op.kernel), row);
-    }
+// The factors of all rows together, with what they leave open.
+class HostProblem {
+ public:
+  // A product by itself: within a model it has other work before and after it, and its partners wait for the slowest.
+  void add_alone(const FitRow& row) {
+    RowFunction function = row_function(row);
+    function.parameters[matrix_parameter] = "matrix/alone";
+    add(row, std::move(function));
   }
-  return unknowns;
-}
+  void add(const FitRow& row) { add(row, row_function(row)); }
+
+  void solve(Profile& profile) {
+    std::vector<std::string> names;
+    std::vector<double*> blocks;
+    for (auto& [name, log] : logs_) {
+      const auto known = profile.spread.find(prior_of(name));
+      if (known == profile.spread.end()) {
+        problem_.SetParameterBlockConstant(&log);
+        continue;
+      }
+      const Eigen::VectorXd mean = Eigen::VectorXd::Zero(1);
+      problem_.AddResidualBlock(new ceres::NormalPrior(Eigen::MatrixXd::Constant(1, 1, 1 / known->second), mean),
+                                nullptr, &log);
+      problem_.SetParameterLowerBound(&log, 0, -farthest_log);
+      problem_.SetParameterUpperBound(&log, 0, farthest_log);
+      names.push_back(name);
+      blocks.push_back(&log);
+    }
+    if (names.empty()) return;
+    ceres::Solver::Options options;
+    options.linear_solver_type = ceres::DENSE_QR;
+    options.num_threads = 1;
+    options.logging_type = ceres::SILENT;
+    ceres::Solver::Summary summary;
+    ceres::Solve(options, &problem_, &summary);
+    ensure(summary.IsSolutionUsable(), "a fit with priors has a solution");
+    std::vector<double> logs;
+    for (const double* log : blocks) logs.push_back(*log);
+    set_estimates(profile, names, logs, posterior_covariance(problem_, blocks));
+  }
+
+ private:
+  void add(const FitRow& row, RowFunction function) {
+    std::vector<double*> blocks;
+    for (const std::string& name : function.parameters) blocks.push_back(&logs_[name]);
+    auto cost = row_cost(std::move(function), std::log(row.tokens / row.measured), noise);
+    problem_.AddResidualBlock(cost.release(),
+                              new ceres::ScaledLoss(new ceres::SoftLOneLoss(1), weight_of(row), ceres::TAKE_OWNERSHIP),
+                              blocks);
+  }
+
+  std::map<std::string, double> logs_;
+  ceres::Problem problem_;
+};
 
 }  // namespace
 
@@ -223,7 +201,8 @@ HostFit::HostFit(const Database& database, std::string device_file)
     : database_(database), device_file_(std::move(device_file)) {
   const Compiled compiled = compile(query_of(device_file_, kernel_model, "Q4_0", 1), database_);
   scope_ = compiled.scope;
-  family_ = compiled.stack->family;
+  fitted_.family = compiled.stack->family;
+  fitted_.spread = host_spread();
 }
 
 FitRow HostFit::row_of(const HostRun& run) const {
@@ -256,60 +235,37 @@ FitRow HostFit::row_of(const HostRun& run) const {
   return row;
 }
 
-// One unknown after the other, until nothing moves.
 void HostFit::fit(const std::vector<HostKernel>& kernels, const std::vector<HostRun>& runs) {
-  corrections_ = {};
-  std::vector<Observed> all;
+  fitted_.parameters.clear();
+  HostProblem problem;
   KernelWork work(database_, device_file_);
-  for (const HostKernel& kernel : kernels)
-    if (const auto op = work.of(kernel))
-      all.push_back(
-          {.work = {at_pace(*op, kernel.pace)}, .seconds = kernel.time.value(), .decodes = kernel.batch == 1});
-  for (const HostRun& run : runs) all.push_back(observed(row_of(run), run.pace));
-  // A pull towards one, so that what nothing tells stays where the description put it.
-  constexpr double pull = 1e-5;
-  constexpr int sweeps = 30;
-  const std::vector<Unknown> unknowns = unknowns_of(all, corrections_);
-  for (int sweep = 0; sweep < sweeps; ++sweep) {
-    double moved = 0;
-    for (const Unknown& unknown : unknowns) {
-      const double before = std::log(*unknown.value);
-      const double reach = sweep == 0 ? farthest_log : 0.3;
-      const double found =
-          least(std::max(-farthest_log, before - reach), std::min(farthest_log, before + reach), [&](double x) {
-            *unknown.value = std::exp(x);
-            double sum = pull * x * x;
-            for (const Observed* row : unknown.rows)
-              sum += weight(*row) * loss(std::log(row->predicted(corrections_) / row->seconds));
-            return sum;
-          });
-      *unknown.value = std::exp(found);
-      moved = std::max(moved, std::abs(found - before));
-    }
-    constexpr double still = 1e-3;
-    if (moved < still) break;
+  std::vector<FitRow> rows;
+  rows.reserve(kernels.size() + runs.size());  // the problem refers to them
+  for (const HostKernel& kernel : kernels) {
+    const auto op = work.of(kernel);
+    if (!op) continue;
+    FitRow row;
+    row.scope = scope_;
+    row.metric = kernel.batch == 1 ? Metric::decode_rate : Metric::prefill_rate;
+    row.tokens = static_cast<double>(kernel.batch);
+    row.measured = row.tokens / kernel.time.value();
+    row.work = {*op};
+    problem.add_alone(rows.emplace_back(std::move(row)));
   }
+  for (const HostRun& run : runs) problem.add(rows.emplace_back(row_of(run)));
+  problem.solve(fitted_);
+  fitted_.measurements[scope_.device][scope_.stack] = static_cast<std::int64_t>(rows.size());
+  fitted_.architectures[scope_.architecture] = static_cast<std::int64_t>(rows.size());
 }
 
 double HostFit::predicted(const HostRun& run) const {
   const FitRow row = row_of(run);
-  return row.tokens / observed(row, run.pace).predicted(corrections_);
+  return row.tokens / row.cost(corrections()).seconds.value();
 }
 
-Profile HostFit::profile(const std::vector<HostRun>& held_out, std::size_t rows, const std::string& date) const {
-  Profile profile;
-  profile.family = family_;
+Profile HostFit::profile(const std::vector<HostRun>& held_out, const std::string& date) const {
+  Profile profile = fitted_;
   profile.date = date;
-  constexpr double kernel_sd = 0.03;  // what a kernel's repeats spread
-  const auto put = [&](const std::string& name, double factor) {
-    profile.parameters[name] = {.log = std::log(factor), .sd = kernel_sd};
-  };
-  put(parameter_name("bandwidth", "device", scope_.device), corrections_.bandwidth);
-  put(parameter_name("launch", "device", scope_.device), corrections_.launch);
-  put("step/stack", corrections_.step);
-  for (const auto& [type, factor] : corrections_.unpack_of_type) put(parameter_name("unpack", "type", type), factor);
-  for (const auto& [type, factor] : corrections_.matrix_of_type) put(parameter_name("matrix", "type", type), factor);
-  for (const auto& [name, factor] : corrections_.kernel) put(parameter_name("kernel", "name", name), factor);
   std::array<std::vector<double>, 2> errors;
   for (const HostRun& run : held_out)
     errors[run.prompt > 0 ? 1 : 0].push_back(std::abs(std::log(run.tokens_per_second / predicted(run))));
@@ -317,11 +273,7 @@ Profile HostFit::profile(const std::vector<HostRun>& held_out, std::size_t rows,
   constexpr double at_least = 0.02;
   profile.residual.fill({.decode = std::max(at_least, of_median * median(errors[0])),
                          .prefill = std::max(at_least, of_median * median(errors[1]))});
-  profile.decode_rows = profile.prefill_rows = 0;
   for (const HostRun& run : held_out) ++(run.prompt > 0 ? profile.prefill_rows : profile.decode_rows);
-  profile.spread["bandwidth/device"] = profile.spread["launch/device"] = kernel_sd;
-  profile.measurements[scope_.device][scope_.stack] = static_cast<std::int64_t>(rows);
-  profile.architectures[scope_.architecture] = static_cast<std::int64_t>(rows);
   return profile;
 }
 

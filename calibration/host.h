@@ -2,7 +2,7 @@
 // A profile of the machine that silicast runs on, from the limits, kernels and a few whole runs of its own engine.
 //
 // The device (bandwidth, clock, caches) is what the limits say. All else comes from products by themselves and whole
-// runs together, by the least robust error of the logarithms of their times:
+// runs together, by robust least squares on the logarithms of their times:
 //
 //   unpack     of each type: its products with one activation row tell most of it
 //   matrix     of each type: products with many rows
@@ -11,9 +11,6 @@
 //   bandwidth  what products and runs that decode reach of the limit
 //
 // No datasheet and no other machine bears on it: the profile replaces what was assumed of the stack "silicast-engine".
-//
-// A machine is not the same all the time (turbo, neighbours on a virtual one): its pace, what it reads and computes at
-// most, is taken beside the measurements, and each is predicted at the pace of its moment.
 #pragma once
 
 #include <cstdint>
@@ -40,11 +37,6 @@ struct HostMachine {
   BytesPerSecond read;           // all threads
   BytesPerSecond read_one_core;  // one thread
 };
-// What the machine does at a moment over what it did when its limits were taken.
-struct HostPace {
-  double read = 1;
-  double arithmetic = 1;
-};
 
 // A device file (docs/data-format.md).
 std::string device_yaml(const HostMachine& machine, const std::string& date);
@@ -58,7 +50,6 @@ struct HostKernel {
   int threads = 1;
   Bytes weights;
   Seconds time;
-  HostPace pace;
 };
 
 struct HostRun {
@@ -70,7 +61,6 @@ struct HostRun {
   std::int64_t batch = 1;
   int threads = 1;
   double tokens_per_second = 0;  // of all sequences
-  HostPace pace;
 
   [[nodiscard]] std::string shape() const;  // "pp512", "tg32 x4 @ d1024, 2 threads"
 };
@@ -82,11 +72,11 @@ class HostFit {
 
   // Works out the corrections. Kernels of types that the stack cannot run are passed over.
   void fit(const std::vector<HostKernel>& kernels, const std::vector<HostRun>& runs);
-  [[nodiscard]] const Corrections& corrections() const { return corrections_; }
+  [[nodiscard]] Corrections corrections() const { return fitted_.corrections(scope_); }
   // Tokens per second.
   [[nodiscard]] double predicted(const HostRun& run) const;
   // The corrections as a profile of the stack's family, with the residuals that the held-out runs left.
-  [[nodiscard]] Profile profile(const std::vector<HostRun>& held_out, std::size_t rows, const std::string& date) const;
+  [[nodiscard]] Profile profile(const std::vector<HostRun>& held_out, const std::string& date) const;
 
  private:
   [[nodiscard]] FitRow row_of(const HostRun& run) const;
@@ -94,8 +84,7 @@ class HostFit {
   const Database& database_;
   std::string device_file_;
   Scope scope_;
-  std::string family_;
-  Corrections corrections_;
+  Profile fitted_;
 };
 
 }  // namespace silicast

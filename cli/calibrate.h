@@ -35,8 +35,7 @@ struct HostOptions {
 };
 
 // Measures this machine's limits (some seconds) and writes devices/host.yaml into the folder.
-std::pair<HostMachine, std::filesystem::path> describe_host(const std::filesystem::path& folder,
-                                                            const std::string& date);
+std::filesystem::path describe_host(const std::filesystem::path& folder, const std::string& date);
 
 // A profile from the runs of `imports`.
 ExitCode measured_elsewhere(const HostOptions& options);

@@ -43,7 +43,7 @@ class HostDevice {
   std::string file() {
     const auto there = folder_ / "devices" / "host.yaml";
     if (std::filesystem::exists(there)) return there.string();
-    return describe_host(folder_, date_).second.string();
+    return describe_host(folder_, date_).string();
   }
 
  private:

@@ -113,12 +113,32 @@ TEST_F(Host, RunsTellWhatLaunchesCost) {
   EXPECT_GT(fit.corrections().launch * fit.corrections().step, 1);
 }
 
+TEST_F(Host, ProductsWithinModelsMayBeSlowerThanByThemselves) {
+  std::vector<HostKernel> alone = kernels(1.5);
+  for (const std::int64_t batch : {32, 256})
+    for (HostKernel kernel : kernels(1.5)) {
+      kernel.batch = batch;
+      kernel.time = Seconds(kernel.time.value() + static_cast<double>(batch) * 1e-4 / kernel.threads);
+      alone.push_back(kernel);
+    }
+  HostFit bare(database_, file_.string());
+  bare.fit(alone, {});
+  HostRun prompt{.model = "tinyllama-1.1b", .quant = "Q4_0", .prompt = 256, .threads = 2};
+  HostRun other{.model = "llama-3.2-1b", .quant = "Q6_K", .prompt = 256, .threads = 2};
+  const double slower = 0.92;
+  prompt.tokens_per_second = slower * bare.predicted(prompt);
+  HostFit fit(database_, file_.string());
+  fit.fit(alone, {prompt});
+  EXPECT_NEAR(fit.predicted(prompt) / prompt.tokens_per_second, 1, 0.02);
+  EXPECT_NEAR(fit.predicted(other) / bare.predicted(other), slower, 0.03) << "of another model and type as well";
+}
+
 TEST_F(Host, ProfileIsReadBackWithTheSameFactors) {
   HostFit fit(database_, file_.string());
   fit.fit(kernels(3.0), {});
   HostRun run{.model = "tinyllama-1.1b", .quant = "Q4_0", .gen = 4, .threads = 2};
   run.tokens_per_second = 1.05 * fit.predicted(run);
-  const Profile profile = fit.profile({run}, 6, "2026-11-20");
+  const Profile profile = fit.profile({run}, "2026-11-20");
   const auto file = std::filesystem::temp_directory_path() / "silicast-host-profile.yaml";
   std::ofstream(file) << profile_yaml(profile);
   const Profile back = read_profile(file);
