@@ -179,7 +179,8 @@ std::map<std::string, double, std::less<>> prior_spread(std::string_view family)
   if (family.ends_with("-rocm"))
     spread["matrix/stack"] = 0.2, spread["matrix/architecture"] = 0.15, spread["launch/architecture"] = 0.2;
   // Shares of the newest servers were measured on large products; what held the older ones back is their generation's.
-  if (family == "vllm" || family == "tensorrt-llm") spread["matrix/stack"] = 0.1, spread["matrix/generation"] = 0.5, spread["kernel/name"] = 0.12;
+  if (family == "vllm" || family == "tensorrt-llm")
+    spread["matrix/stack"] = 0.1, spread["matrix/generation"] = 0.5, spread["kernel/name"] = 0.15;
   // One cooling and one memory for everything: a laptop's clocks and bandwidth stray as one machine's.
   if (family.ends_with("-metal") || family == "mlx")
     spread["unpack/device"] = 0.15, spread["bandwidth/device"] = 0.1, spread["launch/generation"] = 0.1;

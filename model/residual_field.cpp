@@ -22,6 +22,14 @@ constexpr double similar_model = 0.6;    // another one of the same size
 constexpr double similar_mixture = 0.4;  // another mixture of experts of the same size
 constexpr double shallow = 512;          // tokens of depth below which attention hardly shows
 
+constexpr double clearly_less = 0.8;  // an error that is not by chance
+
+double middle_of(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
 double log_of_size(double size) { return size > 0 ? std::log(size) : 0; }
 
 using Point = ResidualField::Point;
@@ -53,31 +61,56 @@ ResidualField::Point::Point(MeasuredRate rate)
       hidden(log_of_size(cell.hidden)),
       parameters(log_of_size(cell.parameters)) {}
 
+// Points with their correlations.
+struct ResidualField::Neighbours {
+  std::vector<const Point*> points;
+  Eigen::MatrixXd among;  // each other, without noise
+  Eigen::VectorXd to;     // what is asked
+
+  // With so many times their noise.
+  [[nodiscard]] Leftover tell(double doubt = 1) const;
+};
+
 ResidualField::ResidualField(std::vector<MeasuredRate> rates) {
   for (MeasuredRate& rate : rates) points_.emplace_back(std::move(rate));
 }
 
 ResidualField ResidualField::of_runs(std::vector<MeasuredRate> runs) {
   ResidualField field(std::move(runs));
+  std::vector<Point>& points = field.points_;
+  if (points.empty()) return field;
+  std::vector<Neighbours> others;
+  for (const Point& point : points) others.push_back(field.around(point, most_witnesses, &point));
   // In deviations that their neighbours leave open; the middle of a normal's is 0.6745 of them.
   std::vector<double> off;
-  for (const Point& point : field.points_) {
-    const Leftover others = field.at(point, most_witnesses, &point);
-    off.push_back(std::abs(point.residual - others.log) / others.open);
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    const Leftover told = others[i].tell();
+    off.push_back(std::abs(points[i].residual - told.log) / told.open);
   }
-  if (off.empty()) return field;
-  std::vector<double> sorted = off;
-  const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2);
-  std::nth_element(sorted.begin(), middle, sorted.end());
-  const double scale = std::max(least_scale, *middle / 0.6745);
-  for (std::size_t i = 0; i < off.size(); ++i)
-    field.points_[i].noise *= 1 + std::pow(off[i] / (outlier_begins_at * scale), 2);
+  const double scale = std::max(least_scale, middle_of(off) / 0.6745);
+  for (std::size_t i = 0; i < points.size(); ++i)
+    points[i].noise *= 1 + std::pow(off[i] / (outlier_begins_at * scale), 2);
+  // Neighbours that contradict each other are worth less than the noise of one run says: as much as makes each run be
+  // told best by the others.
+  const auto middle_error = [&](double doubt) {
+    std::vector<double> errors;
+    for (std::size_t i = 0; i < points.size(); ++i)
+      errors.push_back(std::abs(points[i].residual - others[i].tell(doubt).log));
+    return middle_of(std::move(errors));
+  };
+  double best = middle_error(1);
+  double doubt = 1;
+  for (const double more : {10.0, 100.0, 1000.0})
+    if (const double error = middle_error(more); error < clearly_less * best) best = error, doubt = more;
+  for (Point& point : points) point.noise *= doubt;
   return field;
 }
 
-Leftover ResidualField::at(const RateCell& cell) const { return at(Point({cell}), most_neighbours, nullptr); }
+Leftover ResidualField::at(const RateCell& cell) const {
+  return around(Point({cell}), most_neighbours, nullptr).tell();
+}
 
-Leftover ResidualField::at(const Point& asked, std::size_t most, const Point* except) const {
+ResidualField::Neighbours ResidualField::around(const Point& asked, std::size_t most, const Point* except) const {
   struct Neighbour {
     double correlation = 0;
     const Point* point = nullptr;
@@ -86,7 +119,6 @@ Leftover ResidualField::at(const Point& asked, std::size_t most, const Point* ex
   for (const Point& point : points_)
     if (const double c = correlation_of(asked, point); c > least_correlation && &point != except)
       near.push_back({c, &point});
-  if (near.empty()) return {};
   const std::size_t kept = std::min(near.size(), most);
   // The order in which runs are given breaks ties.
   std::partial_sort(near.begin(), near.begin() + static_cast<std::ptrdiff_t>(kept), near.end(),
@@ -95,18 +127,28 @@ Leftover ResidualField::at(const Point& asked, std::size_t most, const Point* ex
                     });
   near.resize(kept);
   const auto n = static_cast<Eigen::Index>(kept);
-  Eigen::MatrixXd among(n, n);
-  Eigen::VectorXd to(n);
-  Eigen::VectorXd residuals(n);
+  Neighbours result{.points = {}, .among = Eigen::MatrixXd(n, n), .to = Eigen::VectorXd(n)};
   for (Eigen::Index i = 0; i < n; ++i) {
     const Neighbour& one = near[static_cast<std::size_t>(i)];
-    to(i) = one.correlation;
-    residuals(i) = one.point->residual;
-    among(i, i) = 1 + one.point->noise;
+    result.points.push_back(one.point);
+    result.to(i) = one.correlation;
+    result.among(i, i) = 1;
     for (Eigen::Index j = 0; j < i; ++j)
-      among(i, j) = among(j, i) = correlation_of(*one.point, *near[static_cast<std::size_t>(j)].point);
+      result.among(i, j) = result.among(j, i) = correlation_of(*one.point, *near[static_cast<std::size_t>(j)].point);
   }
-  const Eigen::VectorXd weights = among.llt().solve(to);
+  return result;
+}
+
+Leftover ResidualField::Neighbours::tell(double doubt) const {
+  if (points.empty()) return {};
+  Eigen::MatrixXd noisy = among;
+  Eigen::VectorXd residuals(to.size());
+  for (Eigen::Index i = 0; i < to.size(); ++i) {
+    const Point& point = *points[static_cast<std::size_t>(i)];
+    noisy(i, i) += doubt * point.noise;
+    residuals(i) = point.residual;
+  }
+  const Eigen::VectorXd weights = noisy.llt().solve(to);
   // Of the rate that will be measured, whose own noise is there in any case.
   const double open = std::max(0.0, 1 - weights.dot(to)) + MeasuredRate().noise;
   return {.log = weights.dot(residuals), .open = std::sqrt(open / (1 + MeasuredRate().noise))};

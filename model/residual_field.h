@@ -53,7 +53,7 @@ class ResidualField {
   // Of one phase on one machine. A residual beyond a factor of 1.65 counts as one of it.
   explicit ResidualField(std::vector<MeasuredRate> rates);
   // Of runs as they come: the further one is from what its neighbours tell of it, the larger its noise (the weights of
-  // a Cauchy loss). It may be mislabelled or disturbed.
+  // a Cauchy loss). It may be mislabelled or disturbed. Where runs contradict each other, all noise is larger.
   static ResidualField of_runs(std::vector<MeasuredRate> runs);
 
   [[nodiscard]] Leftover at(const RateCell& cell) const;
@@ -70,8 +70,9 @@ class ResidualField {
   [[nodiscard]] const std::vector<Point>& points() const { return points_; }
 
  private:
-  // From so many of the nearest points but `except`.
-  [[nodiscard]] Leftover at(const Point& asked, std::size_t most, const Point* except) const;
+  struct Neighbours;
+  // So many of the nearest points but `except`.
+  [[nodiscard]] Neighbours around(const Point& asked, std::size_t most, const Point* except) const;
 
   std::vector<Point> points_;
 };

@@ -171,7 +171,8 @@ constexpr std::string_view unknowns = R"(## What is not known
   machine that shows them (Ryzen AI Max+ 395) came to: its figures by model, and as a device held out, are kind, and it has half of
   the rows of prefill.
 - Correcting runs by their neighbours needs neighbours of the same settings: rows of one machine under settings that are not told apart
-  contradict each other, and make decoding of ik_llama.cpp under CUDA worse than the profile alone.
+  contradict each other. They count less then (of each machine as much less as lets its runs be told best by the others), but do not
+  make decoding of ik_llama.cpp under CUDA better than the profile alone.
 - Attention under Vulkan at 32k tokens and more: prefill is 1.5 to 4 times slower than predicted where the keys and values of a layer
   exceed the last-level cache (each 16 queries read them anew), and 10 times on Intel's Battlemage, whose driver has no fast path.
 - Which Vulkan driver ran (RADV, AMDVLK) is known only where notes say so: RADV of summer 2025 reaches 0.7 of AMDVLK's prefill on
@@ -192,6 +193,10 @@ constexpr std::string_view unknowns = R"(## What is not known
 - Types in MMQ with scales on smaller groups: fewer instructions for them were tried, without a difference on held-out rows.
 - Unsloth's dynamic files have types that their names do not tell: silicast takes mixes of about their size.
 - Threads, NUMA placement and memory channels in use of a CPU are seldom stated; whole CPUs held out are off by the spread of those.
+- Servers: whole waves of cuBLAS's tiles, the kernel of MI300X, the share of block-scaled FP8 where Triton runs it and the priors of
+  vLLM and TensorRT-LLM were chosen beside what models, devices and sources held out came to. Prompts under vLLM are nearly all of
+  one GB10, whose software unpacks NVFP4, which the model does not know: it is predicted twice as fast there.
+- Power under TensorRT-LLM: an H100 stays at 450 W and an A100 at 300 from 16 sequences on, whatever is added (11 rows).
 - Devices that divide the layers, and layers on the host: nothing is fitted to them, and some are worse than the best baseline (the
   table above).
 - A generation of a stack is one factor on matrix work and one on launches; what changed in single kernels between releases is not told

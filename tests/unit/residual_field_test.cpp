@@ -75,6 +75,20 @@ TEST(ResidualField, ASlipMovesNoOtherCellByMoreThanAFactor) {
   EXPECT_LT(ResidualField({{prompt_of(512), 3}}).at(prompt_of(512)).log, 0.5);
 }
 
+// Two settings of one machine that are not told apart: most runs are as predicted, the others half as fast. What is
+// predicted is one of the two, not between them.
+TEST(ResidualField, RunsThatContradictEachOtherTellLittle) {
+  std::vector<MeasuredRate> agreeing, contradicting;
+  for (int i = 0; i < 30; ++i) {
+    const double tokens = 128 + 32 * i;
+    agreeing.push_back({prompt_of(tokens), -0.2});
+    contradicting.push_back({prompt_of(tokens), i % 5 < 3 ? 0.0 : -0.5});
+  }
+  EXPECT_LT(std::abs(ResidualField::of_runs(contradicting).at(prompt_of(600)).log), 0.06);
+  EXPECT_LT(ResidualField(contradicting).at(prompt_of(600)).log, -0.15) << "with the noise of one run";
+  EXPECT_NEAR(ResidualField::of_runs(agreeing).at(prompt_of(600)).log, -0.2, 0.02);
+}
+
 // Residuals drawn from the process itself: what is predicted is off as far as it says, and less than without.
 TEST(ResidualField, SaysHowFarItIsOff) {
   std::mt19937 random(7);
