@@ -48,7 +48,7 @@ void add_explain(const Command& app, Action& action) {
   add_data_option(command, options->data);
   command.examples(
       "silicast explain --model llama-3.1-8b --quant Q4_K_M --device rtx-4090\n"
-      "silicast explain --model llama-3-8b --quant Q3_K_M --device m2-ultra-76 --depth 8000 --plot why.html\n"
+      "silicast explain --model llama-3.1-8b --quant Q3_K_M --device m2-ultra-76 --depth 8000 --plot why.html\n"
       "silicast explain --model gpt-oss-120b --quant MXFP4_MOE --device dgx-spark --format json");
   command.when_asked([options, &action] { action = [options] { return run(*options); }; });
 }

@@ -79,7 +79,11 @@ void read_override(const std::string& text, Query& query) {
                                                       : trim(std::string_view(text).substr(equals + 1)));
   if (path.empty() || value.empty())
     throw UsageError("--set: PATH=VALUE is expected, such as memory.bandwidth=900GB/s, got '" + text + "'");
-  query.overrides.push_back({path, value});
+  constexpr std::string_view of_host = "host.";
+  if (path.starts_with(of_host))
+    query.host_overrides.push_back({path.substr(of_host.size()), value});
+  else
+    query.overrides.push_back({path, value});
 }
 
 // "0,4096,8192", or "uniform:0..8192".
@@ -127,7 +131,7 @@ void add_query_options(const Command& command, Query& query) {
           [&query](const std::vector<std::string>& texts) {
             for (const std::string& text : texts) read_override(text, query);
           },
-          "What if: another value for a field of the device; may be repeated")
+          "What if: another value for a field of the device, or of its host as host.PATH; may be repeated")
       .type_name("PATH=VALUE")
       .group(what_group);
 

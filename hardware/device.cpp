@@ -254,8 +254,12 @@ Device read_device(const Entry& entry) {
   if (device.device_class != DeviceClass::cpu && !device.gpu) root.fail("gpu", "required, but missing");
   device.default_stack = root.text("default_stack", device.gpu ? "llama.cpp-vulkan" : "llama.cpp-cpu");
   device.pcie = read_pcie(root);
+  device.ports = root.texts("ports");
   if (const auto nvlink = root.section("nvlink")) {
     device.nvlink_bandwidth = nvlink->quantity<BytesPerSecond>("bandwidth");
+    constexpr double most_peers = 576;
+    if (const auto peers = nvlink->optional_number("peers", 2, most_peers))
+      device.nvlink_peers = static_cast<int>(*peers);
     nvlink->finish();
   }
   read_power_and_price(root, device);

@@ -112,6 +112,8 @@ struct Device {
   Memory memory;
   std::optional<Pcie> pcie;
   std::optional<BytesPerSecond> nvlink_bandwidth;  // both directions together
+  std::optional<int> nvlink_peers;                 // that a bridge joins; absent: a switch joins all
+  std::vector<std::string> ports;                  // links of a whole machine to others of its kind, the fastest last
   Power power;
   std::optional<BytesPerSecond> storage_bandwidth;  // of what its models are loaded from
   std::optional<Price> launch_price;

@@ -6,12 +6,12 @@
 
 namespace silicast {
 
-std::optional<BytesPerSecond> Link::reached(const Device& device) const {
+std::optional<BytesPerSecond> Link::reached(const Device& device, std::optional<Pcie> slot) const {
   switch (from) {
     case From::stated: return *bandwidth * share;
     case From::pcie:
-      if (!device.pcie) return std::nullopt;
-      return device.pcie->bandwidth() * share;
+      if (!slot) slot = device.pcie;
+      return slot ? std::optional(slot->bandwidth() * share) : std::nullopt;
     case From::nvlink: break;
   }
   if (!device.nvlink_bandwidth) return std::nullopt;

@@ -22,8 +22,9 @@ struct Link {
   double share = 1;                         // of it that transfers reach
   Seconds latency;                          // of one message
 
-  // One direction, as reached; nullopt when the device does not have such ports.
-  [[nodiscard]] std::optional<BytesPerSecond> reached(const Device& device) const;
+  // One direction, as reached; nullopt when the device does not have such ports. `slot`: another than the
+  // device's own.
+  [[nodiscard]] std::optional<BytesPerSecond> reached(const Device& device, std::optional<Pcie> slot = {}) const;
 };
 
 // Throws InputError with place, key and rule.

@@ -155,8 +155,18 @@ double weight_scale(const Query& query, const Workload& workload) {
   return scale < 1 / most || scale > most ? 1 : scale;
 }
 
+// As vLLM and TensorRT-LLM ask for it.
+void check_heads(const Query& query, const Stack& stack, const StepGraph& graph, int devices) {
+  if (devices < 2 || query.split == Split::layer || !stack.whole_heads) return;
+  for (const Op& op : graph.ops)
+    if (const std::int64_t heads = op.attention.heads; heads % devices != 0)
+      throw RefusedError("the stack '" + stack.id + "' gives each device as many heads: " + std::to_string(heads) +
+                         " are not divisible by " + std::to_string(devices) + " devices");
+}
+
 Compiled bind(Query query, const QuantizedModel& model, const StepGraph& graph, std::shared_ptr<const Device> device,
               int devices, std::shared_ptr<const Stack> stack, const Database& database) {
+  check_heads(query, *stack, graph, devices);
   Executor executor = make_executor(query, *device, *stack, *database.types());
   const Scope scope{device->id, executor.processor.architecture, stack->generation};
   const auto profile = query.calibrated ? database.profile(stack->family, device->id) : nullptr;

@@ -8,12 +8,20 @@ namespace silicast {
 
 namespace {
 
-Joules dynamic_energy(const PowerModel& m, const StepCost& c) {
+struct Energies {
+  Joules dram, link, matrix, vector, unpack;
+
+  [[nodiscard]] Joules sum() const { return dram + link + matrix + vector + unpack; }
+};
+
+Energies dynamic_energies(const PowerModel& m, const StepCost& c) {
   const Flops operations = c.operations - c.host.operations;
   const Flops matrix_operations = c.matrix_operations - c.host.matrix_operations;
-  return m.per_dram_byte * (c.dram_bytes - c.host.dram_bytes) + m.per_link_byte * c.link_bytes +
-         m.per_matrix_operation * matrix_operations + m.per_vector_operation * (operations - matrix_operations) +
-         m.per_instruction * (c.instructions - c.host.instructions);
+  return {.dram = m.per_dram_byte * (c.dram_bytes - c.host.dram_bytes),
+          .link = m.per_link_byte * c.link_bytes,
+          .matrix = m.per_matrix_operation * matrix_operations,
+          .vector = m.per_vector_operation * (operations - matrix_operations),
+          .unpack = m.per_instruction * (c.instructions - c.host.instructions)};
 }
 
 // Below it, chips leave their range of voltages.
@@ -23,7 +31,8 @@ constexpr double lowest_clock = 0.2;
 
 PhasePower phase_power(const PowerModel& model, const StepCost& cost, int devices, std::optional<Watts> limit) {
   const Watts base = static_cast<double>(devices) * model.base;
-  const Joules energy = dynamic_energy(model, cost);
+  const Energies energies = dynamic_energies(model, cost);
+  const Joules energy = energies.sum();
   // Links, the host and the memory keep their pace: limits of 220 to 300 W leave an RTX 3090 at the same decode rate
   // (LottoLottoLotto/4x3090-llm-benchmarks, campaign orchestrator: 52.8 to 52.9 tokens/s).
   const auto bound_by = [&](Resource resource) { return cost.bound[static_cast<std::size_t>(resource)]; };
@@ -54,6 +63,13 @@ PhasePower phase_power(const PowerModel& model, const StepCost& cost, int device
     result.clock = std::max(lowest_clock, f);
   }
   result.watts = power_at(result.clock);
+  const auto mean = [&](Joules part) { return result.clock * result.clock * part / time_at(result.clock); };
+  result.parts = {.base = base,
+                  .dram = mean(energies.dram),
+                  .link = mean(energies.link),
+                  .matrix = mean(energies.matrix),
+                  .vector = mean(energies.vector),
+                  .unpack = mean(energies.unpack)};
   result.slowdown = time_at(result.clock) / cost.seconds;
   return result;
 }

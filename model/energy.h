@@ -18,8 +18,19 @@
 
 namespace silicast {
 
+// What the watts of a phase go to.
+struct PowerParts {
+  Watts base;    // whatever is done
+  Watts dram;    // bytes of memory
+  Watts link;    // bytes between devices
+  Watts matrix;  // operations of the matrix units
+  Watts vector;  // other operations
+  Watts unpack;  // instructions that unpack weights
+};
+
 struct PhasePower {
   Watts watts;  // of all devices, at the model's boundary
+  PowerParts parts;
   Watts uncapped;
   double clock = 1;     // share of the full clock that the limit leaves
   double slowdown = 1;  // of the phase
@@ -33,6 +44,7 @@ Watts wall_power(const Power& power, Watts watts, int devices, Watts host = Watt
 
 struct PowerOfPhase {
   Watts watts;
+  PowerParts parts{};
   Watts host;  // of the host's CPU that runs layers, the phase's mean
   Watts wall;
   double clock = 1;

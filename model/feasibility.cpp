@@ -101,6 +101,8 @@ class Remedies {
       const auto after = memory_pools(compiled_.layers, compiled_.workload->architecture, *compiled_.device,
                                       *compiled_.stack, changed);
       if (!std::all_of(after.begin(), after.end() - 1, holds)) continue;
+      // A mapped file pages.
+      if (compiled_.host && !compiled_.query.mapped && !holds(after.back())) continue;
       return "--gpu-layers " + std::to_string(changed.placement.gpu_layers(layers)) +
              (compiled_.host ? "" : " and a --host with " + gib(after.back().used()));
     }

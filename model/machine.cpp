@@ -15,27 +15,46 @@ namespace {
 
 constexpr std::int64_t most_devices = 64;
 
-std::string usual_interconnect(const Device& device) {
-  if (device.nvlink_bandwidth) return "nvlink";
-  return device.device_class == DeviceClass::unified ? "thunderbolt-4" : "pcie";
+bool bridge_joins(const Device& device, int devices) {
+  return device.nvlink_bandwidth && devices <= device.nvlink_peers.value_or(devices);
+}
+
+std::string usual_interconnect(const Device& device, int devices) {
+  if (device.device_class == DeviceClass::discrete) return bridge_joins(device, devices) ? "nvlink" : "pcie";
+  if (device.ports.empty()) throw UsageError(device.name + " has no link to another of its kind that is known");
+  return device.ports.back();
 }
 
 // The link that the query names, or the usual one. Throws where the device does not have it.
-std::shared_ptr<const Link> peer_link(const Query& query, const Device& device, const Database& database) {
-  auto link = database.link(query.interconnect.empty() ? usual_interconnect(device) : query.interconnect);
-  // Links with a bandwidth of their own are ports of whole machines: a card has none.
-  const bool of_machines = link->from == Link::From::stated && device.device_class == DeviceClass::discrete;
-  if (!link->reached(device) || of_machines)
-    throw UsageError("--interconnect " + link->id + ": " + device.name + " has no such link");
+std::shared_ptr<const Link> peer_link(const Query& query, const Device& device, int devices, const Database& database) {
+  auto link = database.link(query.interconnect.empty() ? usual_interconnect(device, devices) : query.interconnect);
+  // Links with a bandwidth of their own are ports of whole machines; the others are a card's.
+  const bool has_port = std::find(device.ports.begin(), device.ports.end(), link->id) != device.ports.end();
+  const bool fits_class = link->from == Link::From::stated ? has_port : device.device_class == DeviceClass::discrete;
+  if (!link->reached(device, query.pcie) || !fits_class)
+    throw UsageError("--interconnect " + link->id + ": " + device.name + " has no such link" +
+                     (device.ports.empty() ? "" : ", but " + join(device.ports, ", ")));
+  if (link->from == Link::From::nvlink && !bridge_joins(device, devices))
+    throw UsageError("--interconnect nvlink: a bridge joins " + std::to_string(*device.nvlink_peers) + " " +
+                     device.name + ", not " + std::to_string(devices));
   return link;
+}
+
+// What weights page from.
+BytesPerSecond storage_of(const Query& query, const Device& device, const Device* host) {
+  // PCIe 4.0 x4 drives read about 7 GB/s.
+  constexpr BytesPerSecond usual = 7_GBps;
+  if (query.storage) return *query.storage;
+  if (host != nullptr && host->storage_bandwidth) return *host->storage_bandwidth;
+  return device.storage_bandwidth.value_or(usual);
 }
 
 void add_peer_link(Machine& machine, const Query& query, const Stack& stack, const Database& database) {
   if (query.split != Split::layer && !stack.tensor_split)
     throw RefusedError("the stack '" + stack.id + "' divides models by layers only; --split layer");
-  const auto link = peer_link(query, *machine.device, database);
+  const auto link = peer_link(query, *machine.device, machine.executors.devices, database);
   machine.interconnect = link->id;
-  machine.executors.links.peer = *link->reached(*machine.device);
+  machine.executors.links.peer = *link->reached(*machine.device, query.pcie);
   machine.executors.links.peer_latency = link->latency;
 }
 
@@ -45,6 +64,8 @@ BytesPerSecond host_link(const Query& query, const Device& device, const Device&
   if (query.pcie) return query.pcie->bandwidth() * share;
   if (!device.pcie)
     throw UsageError("--pcie is missing: " + device.name + " is described without its slot; give one such as 4x16");
+  if (!host.pcie && host.device_class == DeviceClass::unified)
+    throw UsageError("--host " + host.id + ": " + host.name + " has no slot for a card; --pcie says which, if it has");
   Pcie pcie = *device.pcie;
   if (host.pcie) {
     pcie.generation = std::min(pcie.generation, host.pcie->generation);
@@ -127,7 +148,7 @@ class Chooser {
     placement.split = machine_.executors.devices > 1 ? query_.split : Split::layer;
     placement.host_output = host_layers > count_;
     placement.host_layers = std::min(host_layers, count_);
-    placement.host_expert_layers = std::min(host_experts, count_);
+    placement.host_expert_layers = workload_.architecture.has_experts() ? std::min(host_experts, count_) : 0;
     placement.device_layers = divide(count_ - placement.host_layers, machine_.executors.devices, query_.device_shares);
     return placement;
   }
@@ -262,12 +283,8 @@ Machine make_machine(const Query& query, std::shared_ptr<const Device> device, i
   machine.executors.device = executor;
   machine.executors.devices = devices;
   if (devices > 1) add_peer_link(machine, query, stack, database);
-  if (devices == 1 && !query.interconnect.empty()) peer_link(query, *machine.device, database);
+  if (devices == 1 && !query.interconnect.empty()) peer_link(query, *machine.device, devices, database);
   check_shares(query, devices);
-  // What a gigabyte per second of NVMe storage of the middle class reads (PCIe 4.0 x4 drives: about 7 GB/s).
-  constexpr BytesPerSecond usual_storage = 7_GBps;
-  machine.executors.links.storage = usual_storage;
-
   const bool discrete = machine.device->device_class == DeviceClass::discrete;
   if (!discrete && query.pcie) throw UsageError("--pcie: " + machine.device->name + " is a whole machine, not a card");
   if (!query.host.empty()) machine.host = database.device(query.host, query.host_overrides);
@@ -275,6 +292,9 @@ Machine make_machine(const Query& query, std::shared_ptr<const Device> device, i
     throw UsageError("--host: " + machine.device->name + " is a whole machine, it has no other host");
   if (!discrete && machine.device->cpu) machine.host = machine.device;
   if (machine.host && !machine.host->cpu) throw UsageError("--host " + query.host + ": is described without a CPU");
+  if (discrete && machine.host && machine.host->device_class == DeviceClass::discrete)
+    throw UsageError("--host " + query.host + ": is a card, not a machine");
+  machine.executors.links.storage = storage_of(query, *machine.device, machine.host.get());
   if (stack.on_cpu) {
     if (query.offload.wants_host())
       throw UsageError("--gpu-layers, --cpu-moe: the stack '" + stack.id + "' has no GPU");

@@ -268,7 +268,9 @@ std::vector<MemoryPool> memory_pools(const LayerMemory& m, const Architecture& a
   if (discrete) {
     pools.push_back(host);
   } else {
-    // One memory for both: what "the host" holds lies in the same pool, beside the GPU's share of it.
+    // One memory for both: what "the host" holds lies in the same pool, beside the GPU's share of it, whose limit it
+    // does not count against.
+    pools.front().usable = std::min(std::max(usable, request.usable.capacity), usable + host.used());
     pools.front().weights += host.weights;
     pools.front().kv_cache += host.kv_cache;
     pools.front().compute += host.compute;

@@ -97,6 +97,7 @@ void resolve(Prediction& p, const Compiled& c, Bytes capacity) {
   const int layers = static_cast<int>(c.workload->architecture.layers.size());
   q.placement = describe(c.placement, layers);
   q.gpu_layers = c.placement.gpu_layers(layers);
+  q.cpu_moe_layers = c.placement.host_expert_layers;
   q.files = c.files;
   if (!c.profile) return;
   q.profile = c.profile->family;
@@ -264,6 +265,21 @@ MemoryRequest memory_request(const Compiled& c) {
   return request;
 }
 
+namespace {
+
+// Of a power limit that no clock keeps to.
+std::optional<std::string> unmet_limit(const Prediction& p, const Compiled& c) {
+  if (!c.query.power_limit || !p.power || !p.power->limit) return std::nullopt;
+  Watts drawn(0);
+  for (const auto& phase : {p.power->prefill, p.power->decode})
+    if (phase) drawn = std::max(drawn, phase->watts);
+  constexpr double rounding = 1.01;
+  if (drawn <= rounding * *p.power->limit) return std::nullopt;
+  return "--power-limit: at its lowest clock the device still draws " + rounded(drawn.value(), 3) + " W";
+}
+
+}  // namespace
+
 Prediction predict(const Compiled& c, const Database& database) {
   Prediction p;
   const Bytes capacity = memory_capacity(*c.device, c.query);
@@ -274,7 +290,7 @@ Prediction predict(const Compiled& c, const Database& database) {
   p.limiting = limiting_memory(c, p.pools, request, database);
   p.sequences = sequences_that_fit(c, p.pools, request);
   p.feasible = p.limiting.empty();
-  if (c.scheme) p.quality = quality_of(*c.scheme, c.workload->architecture);
+  p.quality = quality_of(c.scheme.get(), *c.workload);
   p.evidence = evidence_of(c);
   p.evidence.notes = assumptions(c);
   if (!p.feasible) return p;
@@ -282,6 +298,7 @@ Prediction predict(const Compiled& c, const Database& database) {
   if (c.query.prompt > 0) p.prefill = prefill_phase(prefill_cost(c.evaluator, c.query, cut_of(c)), c.query, certainty);
   if (c.query.gen > 0) p.decode = decode_phase(mean_decode_cost(c.evaluator, c.query), c.query, certainty);
   add_power(p, c);
+  if (const auto note = unmet_limit(p, c)) p.evidence.notes.push_back(*note);
   const Latencies latencies = latencies_of(p.prefill ? &*p.prefill : nullptr, p.decode ? &*p.decode : nullptr, c.query,
                                            c.stack->overheads.request);
   p.ttft = latencies.ttft;

@@ -130,6 +130,7 @@ struct ResolvedQuery {
   std::string interconnect;                                // of several devices
   std::string placement;                                   // in words, empty where all is on one device
   std::int64_t gpu_layers = 0;                             // as llama.cpp counts them
+  std::int64_t cpu_moe_layers = 0;                         // whose experts are on the host, likewise
   std::vector<std::pair<std::string, std::string>> files;  // of the user: path, hash of what was read
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/quality.h"
 
+#include <algorithm>
 #include <cctype>
 #include <cmath>
 
@@ -74,6 +75,14 @@ std::optional<Quality> quality_of(const QuantScheme& scheme, const Architecture&
                  .source = best->source,
                  .same_model = best->model == architecture.id,
                  .imatrix = best->imatrix};
+}
+
+std::optional<Quality> quality_of(const QuantScheme* scheme, const Workload& workload) {
+  const TypeTable& types = *workload.type_table;
+  const auto is_plain = [&](TypeId id) { return types[id].block == 1 && types[id].bytes >= 2; };
+  if (std::all_of(workload.types.begin(), workload.types.end(), is_plain))
+    return Quality{.model = workload.architecture.id, .source = "unquantized", .same_model = true};
+  return scheme != nullptr ? quality_of(*scheme, workload.architecture) : std::nullopt;
 }
 
 }  // namespace silicast

@@ -45,6 +45,7 @@ PowerOfPhase limit_phase(Phase& phase, const Power& power, const Device* host_de
   slow_down(phase, std::max(1.0, asked.slowdown / usual.slowdown));
   const Watts host = host_power(phase, host_device);
   return {.watts = asked.watts,
+          .parts = asked.parts,
           .host = host,
           .wall = wall_power(power, asked.watts, devices, host),
           .clock = asked.clock,

@@ -253,6 +253,7 @@ Stack read_stack(const Entry& entry, const TypeTable& types) {
   }
   if (const auto offload = root.section("offload")) stack.offload = read_offload(*offload);
   stack.tensor_split = root.flag("tensor_split", false);
+  stack.whole_heads = root.flag("whole_heads", false);
   root.finish();
   return stack;
 }

@@ -149,6 +149,7 @@ struct Stack {
   std::optional<OffloadRules> offload;
   std::optional<Seconds> build;  // before the first request: compilation, graph capture, warm-up; absent: not known
   bool tensor_split = false;     // can divide every layer over several devices
+  bool whole_heads = false;      // each with as many heads as the others
 
   [[nodiscard]] Seconds kernel_overhead(const Processor& processor) const;
 };

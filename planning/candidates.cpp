@@ -44,19 +44,6 @@ CandidateQuant weighed(const Workload& workload, const Needs& needs) {
   return quant;
 }
 
-// What is not quantized loses nothing: every weight in 16 bits or more, but those that the model comes with in fewer.
-std::optional<Quality> quality_with_plain(const QuantizedModel& model, const TypeTable& types) {
-  const Workload& workload = *model.workload;
-  const auto plain = [&](std::size_t i) {
-    const TensorType& type = types[workload.types[i]];
-    return type.block == 1 && type.bytes >= 2;
-  };
-  bool all = true;
-  for (std::size_t i = 0; i < workload.tensors.size() && all; ++i) all = plain(i);
-  if (all) return Quality{.source = "unquantized"};
-  return quality_of(*model.scheme, workload.architecture);
-}
-
 std::vector<Processor> processors_of(const Device& device) {
   std::vector<Processor> processors;
   for (const auto& processor : {device.gpu, device.cpu})
@@ -136,7 +123,7 @@ void Candidates::add_model(const std::string& name, const Needs& needs, bool mus
   for (const std::string& quant : names) {
     try {
       const QuantizedModel made = quantized(source, quant, database_);
-      const auto quality = quality_with_plain(made, *database_.types());
+      const auto quality = quality_of(made.scheme.get(), *made.workload);
       constexpr double few_bits = 4;
       const bool lossy = quality ? quality->perplexity_ratio > most_ratio
                                  : (*database_.types())[made.scheme->default_type].bits_per_weight() < few_bits;

@@ -102,7 +102,7 @@ class PointEvaluator::Bound {
     check(query.cost);
     const CostInputs costs = prices_of(compiled_, memory_capacity(*compiled_.device, query), database);
     if (costs.purchase || costs.rent) tariff_.emplace(costs, query.cost);
-    if (compiled_.scheme) quality_ = quality_of(*compiled_.scheme, compiled_.workload->architecture);
+    quality_ = quality_of(compiled_.scheme.get(), *compiled_.workload);
     // Single sequences and batches differ in what is known of them.
     for (std::size_t several = 0; several < certainty_.size(); ++several) {
       compiled_.query.concurrency = static_cast<std::int64_t>(several) + 1;

@@ -78,7 +78,7 @@ void add_query(Fields f, const ResolvedQuery& q) {
   f.add("host", text_or_nothing(q.asked.host));
   f.add("host_name", text_or_nothing(q.host_name));
   f.add("gpu_layers", q.gpu_layers);
-  f.add("cpu_moe_layers", q.asked.offload.cpu_moe_layers);
+  f.add("cpu_moe_layers", q.cpu_moe_layers);
   f.add("gpu_layers_for_ttft", q.asked.offload.for_ttft);
   f.add("op_offload", q.asked.offload.streams_prompts);
   f.add("offload_stream", q.asked.offload.streams_everything);
@@ -175,6 +175,18 @@ std::optional<Figure> of(const std::optional<PowerOfPhase>& phase, Figure PowerO
   return phase ? std::optional(*phase.*member) : std::nullopt;
 }
 
+void add_power_parts(Fields f, const std::optional<PowerOfPhase>& phase) {
+  if (!phase)
+    return f.nothing({"base_watts", "dram_watts", "link_watts", "matrix_watts", "vector_watts", "unpack_watts"});
+  const PowerParts& parts = phase->parts;
+  f.add("base_watts", parts.base.value());
+  f.add("dram_watts", parts.dram.value());
+  f.add("link_watts", parts.link.value());
+  f.add("matrix_watts", parts.matrix.value());
+  f.add("vector_watts", parts.vector.value());
+  f.add("unpack_watts", parts.unpack.value());
+}
+
 void add_power(Fields f, const PowerFigures& p) {
   f.optional_value("prefill_watts", of(p.prefill, &PowerOfPhase::watts));
   f.optional_value("decode_watts", of(p.decode, &PowerOfPhase::watts));
@@ -189,6 +201,8 @@ void add_power(Fields f, const PowerFigures& p) {
   f.optional_value("sustained_watts", p.sustained);
   f.optional("prefill_sustained_share", of(p.prefill, &PowerOfPhase::sustained_share));
   f.optional("decode_sustained_share", of(p.decode, &PowerOfPhase::sustained_share));
+  add_power_parts(f.below("prefill_parts"), p.prefill);
+  add_power_parts(f.below("decode_parts"), p.decode);
 }
 
 void add_energy(Fields f, const EnergyFigures& e) {

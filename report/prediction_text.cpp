@@ -44,7 +44,7 @@ std::string_view words_of(Resource resource) {
     case Resource::dequant: return "unpacking of quantized weights";
     case Resource::alu: return "vector arithmetic";
     case Resource::cache: return "cache bandwidth";
-    case Resource::link: return "the link between devices";
+    case Resource::link: return "links between devices, or to storage";
     case Resource::launch: return "kernel launches and synchronization";
   }
   return "";
@@ -101,6 +101,7 @@ std::string answer(const Prediction& p, const TextStyle& style, const Paint& pai
       text += (pool.fits() ? filled : paint.bad(filled)) + " " + gib(pool.used()) + " of " + gib(pool.usable) +
               " GiB " + (pool.usable < pool.capacity ? "usable " : "") + "(" + pool.name + ")\n";
     }
+  if (!p.query.placement.empty()) text += wrapped(p.query.placement, text_width, 0) + "\n";
   return text;
 }
 
@@ -228,12 +229,26 @@ std::string phase_power(const std::string& name, const PowerOfPhase& phase) {
   return text;
 }
 
+// What the watts of a phase go to, the parts that show.
+std::string power_parts(const std::string& name, const PowerOfPhase& phase) {
+  constexpr double shows = 0.01;
+  const PowerParts& parts = phase.parts;
+  std::vector<std::string> shown;
+  for (const auto& [part, power] :
+       {std::pair("base", parts.base), std::pair("memory", parts.dram), std::pair("matrix units", parts.matrix),
+        std::pair("vector units", parts.vector), std::pair("unpacking", parts.unpack), std::pair("links", parts.link)})
+    if (power > shows * phase.watts) shown.push_back(std::string(part) + " " + watts(power));
+  return name + ": " + join(shown, ", ");
+}
+
 std::string power(const PowerFigures& p, const Paint& paint) {
   std::string text;
   if (p.prefill) text += phase_power("prefill", *p.prefill);
   if (p.decode) text += (text.empty() ? "" : ", ") + phase_power("decode", *p.decode);
   text += ", of the " + (p.boundary == "soc" ? std::string("chip") : p.boundary);
   if (p.passive) text += ", cooled without a fan";
+  if (p.prefill) text += "; " + power_parts("prefill", *p.prefill);
+  if (p.decode) text += "; " + power_parts("decode", *p.decode);
   return labelled("power", text, paint);
 }
 
@@ -279,10 +294,15 @@ std::string cost(const CostFigures& c, const Paint& paint) {
 }
 
 std::string quality(const Quality& q, const Paint& paint) {
+  if (q.source == "unquantized") return labelled("quality", "that of the model: nothing is quantized", paint);
   std::string text = "perplexity " + rounded(q.perplexity_ratio, 4) + " times that of the unquantized model";
   if (q.kld) text += ", KLD " + rounded(*q.kld, shown_digits);
   return labelled("quality", text + "; measured on " + (q.same_model ? "this model" : q.model) + " (" + q.source + ")",
                   paint);
+}
+
+std::string unknown_quality(const std::string& quant, const Paint& paint) {
+  return labelled("quality", "not known: no measurement of " + quant + " against the unquantized model", paint);
 }
 
 std::string evidence(const Evidence& e, const Paint& paint) {
@@ -313,7 +333,7 @@ std::string prediction_text(const Prediction& p, const TextStyle& style) {
   if (p.power) text += power(*p.power, paint);
   if (p.energy) text += energy(*p.energy, paint);
   if (p.cost) text += cost(*p.cost, paint);
-  if (p.quality) text += quality(*p.quality, paint);
+  text += p.quality ? quality(*p.quality, paint) : unknown_quality(p.query.asked.quant, paint);
   return text + evidence(p.evidence, paint);
 }
 

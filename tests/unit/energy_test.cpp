@@ -37,6 +37,12 @@ TEST(Energy, AddsUpWhatIsDone) {
   // W.
   const PhasePower p = phase_power(model(), second_of_work(), 1, std::nullopt);
   EXPECT_NEAR(p.watts.value(), 290.5, 1e-9);
+  EXPECT_NEAR(p.parts.base.value(), 100, 1e-9);
+  EXPECT_NEAR(p.parts.dram.value(), 100, 1e-9);
+  EXPECT_NEAR(p.parts.link.value(), 0.5, 1e-9);
+  EXPECT_NEAR(p.parts.matrix.value(), 20, 1e-9);
+  EXPECT_NEAR(p.parts.vector.value(), 10, 1e-9);
+  EXPECT_NEAR(p.parts.unpack.value(), 60, 1e-9);
   EXPECT_EQ(p.clock, 1);
   EXPECT_EQ(p.slowdown, 1);
 }

@@ -308,5 +308,41 @@ TEST(Placement, UnifiedMemoryNeedsNoCopies) {
   EXPECT_EQ(pools.size(), 1U);
 }
 
+// 25 GB: more than the GPU may keep of 32 GiB, less than there is.
+TEST(Placement, LayersOfTheCpuDoNotCountAgainstTheGpusLimit) {
+  Query q{.model = "qwen3-30b-a3b", .quant = "Q6_K", .device = "m2-max-38", .memory = 32_GiB};
+  EXPECT_FALSE(predict(q, database()).feasible);
+  q.offload = {.layers = Offload::Layers::count, .gpu_layers = 0};
+  const Prediction p = predict(q, database());
+  EXPECT_TRUE(p.feasible) << p.limiting;
+  EXPECT_LE(p.pools.front().usable, p.pools.front().capacity);
+}
+
+TEST(Placement, PagingTakesTheStoragesTime) {
+  Query q{.model = "llama-3.3-70b",
+          .quant = "Q8_0",
+          .device = "rtx-5090",
+          .host = "desktop-ddr5-6000",
+          .host_memory = 32_GiB};
+  q.offload = {.layers = Offload::Layers::count, .gpu_layers = 20};
+  q.calibrated = false;
+  const auto step = [&](double rate) {
+    q.storage = BytesPerSecond(rate);
+    return 1 / predict(q, database()).decode->tokens_per_second.value;
+  };
+  const double paged = compile(q, database()).placement.paged.value();
+  ASSERT_GT(paged, 10e9);
+  EXPECT_NEAR(step(2e9) - step(4e9), paged / 4e9, 0.01 * paged / 4e9);
+}
+
+TEST(Placement, ABridgeJoinsTwo) {
+  const auto link = [](int devices) {
+    return compile({.model = "llama-3.3-70b", .quant = "Q4_K_M", .device = "rtx-a6000", .devices = devices}, database())
+        .interconnect;
+  };
+  EXPECT_EQ(link(2), "nvlink");
+  EXPECT_EQ(link(4), "pcie");
+}
+
 }  // namespace
 }  // namespace silicast

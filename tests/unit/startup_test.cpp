@@ -43,6 +43,15 @@ TEST(Startup, OfAPrediction) {
   EXPECT_TRUE(vllm.startup->copy);
 }
 
+TEST(Quality, WhatIsNotQuantizedLosesNothing) {
+  const auto of = [](const char* quant) {
+    return predict({.model = "llama-3.1-8b", .quant = quant, .device = "h100-sxm"}, database()).quality;
+  };
+  ASSERT_TRUE(of("F16"));
+  EXPECT_EQ(of("F16")->perplexity_ratio, 1);
+  EXPECT_FALSE(of("FP8")) << "nothing was measured of it";
+}
+
 TEST(Quality, TheNearestModelSpeaks) {
   const auto of = [](const char* model) {
     return quality_of(*database().quant("Q4_K_M"), *database().architecture(model))->model;
