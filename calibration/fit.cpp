@@ -137,9 +137,15 @@ void count(Profile& profile, const FitRow& row) {
   if (row.devices > 1) ++profile.divided_rows;
   ++profile.measurements[row.scope.device][row.scope.stack];
   ++profile.architectures[row.scope.architecture];
+  note_depth(profile, row);
 }
 
 }  // namespace
+
+void note_depth(Profile& profile, const FitRow& row) {
+  std::int64_t& deepest = profile.deepest[row.scope.device];
+  deepest = std::max(deepest, static_cast<std::int64_t>(std::llround(row.cell.depth + row.cell.tokens)));
+}
 
 std::map<std::string, double, std::less<>> prior_spread(std::string_view family) {
   // Wide where the nominal figure is an estimate, narrow where it is a measured or stated one; devices of an

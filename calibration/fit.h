@@ -22,6 +22,9 @@ using Profiles = std::map<std::string, Profile>;  // by family
 // Of rows of one family, which there is at least one of. Residual scales are left at zero (cross_validation.h).
 Profile fit_profile(const std::vector<const FitRow*>& rows, const std::string& date);
 
+// That the row's device was measured with so many tokens in its cache.
+void note_depth(Profile& profile, const FitRow& row);
+
 // Every family, in parallel. A family of few rows, or of one device, is left out: it would only shift the priors, or
 // make one machine's host everyone's.
 Profiles fit_profiles(const std::vector<const FitRow*>& rows, const std::string& date, unsigned threads);

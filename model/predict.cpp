@@ -118,9 +118,27 @@ std::vector<std::string> evidence_notes(const Compiled& c) {
   return {"measured were single devices that hold all layers: what crosses a link here follows from datasheets"};
 }
 
+// What was asked beyond what was measured.
+std::vector<std::string> beyond_notes(const Compiled& c) {
+  std::vector<std::string> notes;
+  if (!c.profile || c.profile->level(c.scope) == EvidenceLevel::datasheet) return notes;
+  if (!c.query.overrides.empty())
+    notes.emplace_back("measured was the device as it is: what --set changes follows from the model alone");
+  const std::int64_t measured = c.profile->deepest_of(c.scope.device);
+  const std::int64_t most =
+      c.query.depths.empty() ? c.query.depth : *std::max_element(c.query.depths.begin(), c.query.depths.end());
+  const std::int64_t asked = most + c.query.prompt + c.query.gen / 2;
+  constexpr std::int64_t as_deep = 2;  // within twice, attention goes on as before
+  if (measured > 0 && asked > as_deep * measured)
+    notes.push_back("measurements reach " + std::to_string(measured) + " tokens in the cache; " +
+                    std::to_string(asked) + " follow from the model alone");
+  return notes;
+}
+
 // What the reader should know that the figures rest on.
 std::vector<std::string> assumptions(const Compiled& c) {
   std::vector<std::string> notes = evidence_notes(c);
+  for (std::string& note : beyond_notes(c)) notes.push_back(std::move(note));
   if (!c.device->memory.gpu_limits.empty() && !c.stack->on_cpu && !c.query.wired_limit)
     notes.emplace_back("the GPU may keep the default share of unified memory resident; --wired-limit says otherwise");
   if (c.query.threads && !c.stack->on_cpu && !c.placement.uses_host())

@@ -103,6 +103,13 @@ bool Profile::covers(bool several_sequences, bool several_devices) const {
   return (!several_sequences || 2 * batched_rows >= decode_rows) && (!several_devices || divided_rows > 0);
 }
 
+std::int64_t Profile::deepest_of(std::string_view device) const {
+  if (const auto at = deepest.find(device); at != deepest.end()) return at->second;
+  std::int64_t most = 0;
+  for (const auto& [name, tokens] : deepest) most = std::max(most, tokens);
+  return most;
+}
+
 EvidenceLevel Profile::level(const Scope& scope) const {
   if (const auto device = measurements.find(scope.device); device != measurements.end())
     return device->second.contains(scope.stack) ? EvidenceLevel::measured : EvidenceLevel::same_device;

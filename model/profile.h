@@ -73,6 +73,7 @@ struct Profile {
   std::map<std::string, double, std::less<>> spread;  // of a level around the one above: "bandwidth/device"
   std::map<std::string, std::map<std::string, std::int64_t>, std::less<>> measurements;  // device -> stack -> rows
   std::map<std::string, std::int64_t, std::less<>> architectures;                        // -> rows
+  std::map<std::string, std::int64_t, std::less<>> deepest;  // device -> tokens in the cache that a row reached
   std::array<ResidualScale, evidence_level_count> residual{};
   // Of one machine: what the parameters leave over of its own runs. Of many: empty.
   std::array<ResidualField, phase_kinds.size()> own_runs{};
@@ -81,6 +82,8 @@ struct Profile {
   // Whether such cases are a good part of what it was fitted to.
   [[nodiscard]] bool covers(bool several_sequences, bool several_devices) const;
   [[nodiscard]] EvidenceLevel level(const Scope& scope) const;
+  // Tokens in the cache that were measured on the device, or on any where it is not; 0: not known.
+  [[nodiscard]] std::int64_t deepest_of(std::string_view device) const;
   // Rows that bear on the level.
   [[nodiscard]] std::int64_t rows(const Scope& scope) const;
   [[nodiscard]] const ResidualScale& residual_of(EvidenceLevel at) const {

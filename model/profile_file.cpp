@@ -61,6 +61,10 @@ void read_measurements(const Section& section, Profile& profile) {
   }
 }
 
+void read_deepest(const Section& section, Profile& profile) {
+  for (const auto& [device, node] : section.entries()) profile.deepest[device] = section.count(device);
+}
+
 MeasuredRate read_own_run(const Section& section) {
   constexpr double most = 1e15;
   MeasuredRate run{.cell = {.tokens = section.number("tokens", 1, most),
@@ -159,6 +163,7 @@ Profile read_profile(const std::filesystem::path& file) {
   const Section spread = section.required_section("spread");
   for (const auto& [name, node] : spread.entries()) profile.spread.emplace(name, spread.number(name, 0, widest_log));
   read_measurements(section.required_section("measurements"), profile);
+  if (const auto deepest = section.section("deepest")) read_deepest(*deepest, profile);
   const Section architectures = section.required_section("architectures");
   for (const auto& [name, node] : architectures.entries())
     profile.architectures.emplace(name, architectures.count(name));
@@ -188,6 +193,10 @@ std::string profile_yaml(const Profile& p) {
             ", prefill: " + number(p.residual[i].prefill) + "}\n";
   text += "spread:\n";
   for (const auto& [name, value] : p.spread) text += "  " + name + ": " + number(value) + "\n";
+  if (!p.deepest.empty()) {
+    text += "deepest:\n";
+    for (const auto& [device, tokens] : p.deepest) text += "  " + device + ": " + std::to_string(tokens) + "\n";
+  }
   text += "measurements:\n";
   for (const auto& [device, stacks] : p.measurements) {
     std::vector<std::string> counts;

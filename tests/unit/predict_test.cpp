@@ -2,6 +2,7 @@
 // Properties that a prediction must have whatever its constants are: monotony, limits, conservation, closed forms.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "model/database.h"
@@ -195,6 +196,20 @@ TEST(Predict, RefusesImpossibleRequests) {
   Query q = base_query();
   q.stack = "llama.cpp-metal";
   EXPECT_THROW(static_cast<void>(predict(q, database())), RefusedError);
+}
+
+// The record reaches some depth on a device; what lies beyond, and a device that is changed, is said.
+TEST(Evidence, WhatIsBeyondTheMeasurementsIsSaid) {
+  const auto notes = [](Query query) {
+    query.model = "llama-3.1-8b", query.quant = "Q4_K_M", query.device = "rtx-4090";
+    return predict(query, database()).evidence.notes;
+  };
+  const auto says = [](const std::vector<std::string>& notes, std::string_view what) {
+    return std::any_of(notes.begin(), notes.end(), [&](const std::string& note) { return note.starts_with(what); });
+  };
+  EXPECT_TRUE(notes({}).empty());
+  EXPECT_TRUE(says(notes({.depth = 120000}), "measurements reach "));
+  EXPECT_TRUE(says(notes({.overrides = {{"memory.bandwidth", "2000GB/s"}}}), "measured was the device as it is"));
 }
 
 }  // namespace
