@@ -25,12 +25,19 @@ class Reader {
     while (at_ < text_.size() && (text_[at_] == '\n' || text_[at_] == '\r')) skip_line_break();
     if (at_ == text_.size()) return false;
     record.line = line_;
+    begin_ = at_;
     do {
       if (record.fields.size() == most_columns)
         fail("a record has at most " + std::to_string(most_columns) + " fields");
       record.fields.push_back(text_.substr(at_, 1) == "\"" ? quoted_field() : plain_field());
     } while (take_comma());
     return true;
+  }
+
+  // To the end of the line in which `record` began.
+  void go_on_after_line_of(const CsvRecord& record) {
+    line_ = record.line;
+    at_ = std::min(text_.find_first_of("\n\r", begin_), text_.size());
   }
 
  private:
@@ -87,12 +94,14 @@ class Reader {
   std::string_view text_;
   std::shared_ptr<const std::string> file_;
   std::size_t at_ = 0;
+  std::size_t begin_ = 0;  // of the record
   int line_ = 1;
 };
 
 }  // namespace
 
-CsvTable::CsvTable(std::string_view text, const std::string& file) : file_(std::make_shared<const std::string>(file)) {
+CsvTable::CsvTable(std::string_view text, const std::string& file, std::vector<BadRow>* bad)
+    : file_(std::make_shared<const std::string>(file)) {
   Reader reader(text, file_);
   CsvRecord record;
   if (!reader.next(record)) throw InputError(Mark{file_, 1, 0}, "", "a line with the names of the columns is expected");
@@ -101,13 +110,24 @@ CsvTable::CsvTable(std::string_view text, const std::string& file) : file_(std::
     if (find(name)) throw InputError(mark(record), "", "the column '" + name + "' stands twice in the header");
     columns_.push_back(std::move(name));
   }
-  while (reader.next(record)) {
-    if (record.fields.size() != columns_.size())
-      throw InputError(mark(record), "",
-                       std::to_string(record.fields.size()) + " fields, but the header names " +
-                           std::to_string(columns_.size()) + " columns; a field with commas is written in quotes");
-    records_.push_back(std::move(record));
+  for (bool more = true; more;) {
+    try {
+      more = reader.next(record);
+      if (more) add(std::move(record));
+    } catch (const InputError& error) {
+      if (bad == nullptr) throw;
+      bad->push_back({record.line, without_place(error.what(), mark(record))});
+      reader.go_on_after_line_of(record);
+    }
   }
+}
+
+void CsvTable::add(CsvRecord&& record) {
+  if (record.fields.size() != columns_.size())
+    throw InputError(mark(record), "",
+                     std::to_string(record.fields.size()) + " fields, but the header names " +
+                         std::to_string(columns_.size()) + " columns; a field with commas is written in quotes");
+  records_.push_back(std::move(record));
 }
 
 std::optional<std::size_t> CsvTable::find(std::string_view column) const {

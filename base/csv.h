@@ -22,10 +22,18 @@ struct CsvRecord {
   std::vector<std::string> fields;
 };
 
+// A row that is not read, when the others are to be.
+struct BadRow {
+  int line = 0;
+  std::string what;  // what is wrong, without the place
+};
+
 class CsvTable {
  public:
   // `file` names the text in messages. Throws InputError. Empty lines are skipped, a byte order mark is dropped.
-  CsvTable(std::string_view text, const std::string& file);
+  // `bad` takes the records that are no rows instead; the table goes on in the line after where such a one begins. The
+  // header has to be right.
+  CsvTable(std::string_view text, const std::string& file, std::vector<BadRow>* bad = nullptr);
 
   [[nodiscard]] const std::vector<std::string>& columns() const { return columns_; }
   [[nodiscard]] const std::vector<CsvRecord>& records() const { return records_; }
@@ -35,6 +43,8 @@ class CsvTable {
   [[nodiscard]] Mark mark(const CsvRecord& record) const { return {file_, record.line, 0}; }
 
  private:
+  void add(CsvRecord&& record);
+
   std::shared_ptr<const std::string> file_;
   std::vector<std::string> columns_;
   std::vector<CsvRecord> records_;

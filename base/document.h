@@ -48,6 +48,8 @@ constexpr std::size_t deepest_nesting = 64;
 // Throws InputError with the place. `file` names the text in messages.
 Node parse_yaml(std::string_view text, const std::string& file);
 Node parse_json(std::string_view text, const std::string& file);
+// Begins like an object or an array and ends before it does, without an error until there.
+bool is_cut_off_json(std::string_view text);
 Node read_yaml_file(const std::filesystem::path& path);
 Node read_json_file(const std::filesystem::path& path);
 // The whole file as text; InputError when it cannot be read or exceeds `limit`.

@@ -28,6 +28,11 @@ std::string message_at(const Mark& mark, std::string_view key_path, std::string_
 InputError::InputError(const Mark& mark, std::string_view key_path, std::string_view what)
     : Error(ExitCode::bad_input, message_at(mark, key_path, what)) {}
 
+std::string without_place(std::string_view message, const Mark& mark) {
+  const std::string place = mark.text() + ": ";
+  return std::string(message.starts_with(place) ? message.substr(place.size()) : message);
+}
+
 std::string did_you_mean(std::string_view unknown, const std::vector<std::string>& known) {
   const std::string wanted = canonical_name(unknown);
   if (wanted.size() > 100) return {};

@@ -42,6 +42,9 @@ class InputError : public Error {
   InputError(const Mark& mark, std::string_view key_path, std::string_view what);
 };
 
+// What a message says, without the place it begins with; for lists whose rows say the place.
+std::string without_place(std::string_view message, const Mark& mark);
+
 class UsageError : public Error {
  public:
   explicit UsageError(const std::string& message) : Error(ExitCode::usage, message) {}

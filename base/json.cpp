@@ -84,7 +84,39 @@ class JsonBuilder : public nlohmann::json_sax<nlohmann::json> {
   std::vector<Level> levels_;
 };
 
+// Reads and keeps nothing but the place of the first error.
+class JsonSkimmer : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return false; }
+  bool start_object(std::size_t) override { return true; }
+  bool start_array(std::size_t) override { return true; }
+  bool end_object() override { return true; }
+  bool end_array() override { return true; }
+  bool key(string_t&) override { return true; }
+  bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception&) override {
+    failed_at = position;
+    return false;
+  }
+
+  std::optional<std::size_t> failed_at;
+};
+
 }  // namespace
+
+bool is_cut_off_json(std::string_view text) {
+  const std::string_view content = trim(text);
+  if (!content.starts_with('{') && !content.starts_with('[')) return false;
+  JsonSkimmer skimmer;
+  constexpr bool more_may_follow = false;
+  nlohmann::json::sax_parse(content, &skimmer, nlohmann::json::input_format_t::json, more_may_follow);
+  return skimmer.failed_at && *skimmer.failed_at > content.size();
+}
 
 Node parse_json(std::string_view text, const std::string& file) {
   const auto shared_name = std::make_shared<const std::string>(file);

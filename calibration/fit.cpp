@@ -18,16 +18,12 @@ namespace silicast {
 
 namespace {
 
-constexpr std::size_t least_rows = 20;
-// One machine's host and settings would become everyone's: so many devices have at least so many rows each.
-constexpr std::ptrdiff_t least_devices = 2;
-constexpr std::size_t rows_of_a_device = 10;
-
 bool speaks_for_a_family(const std::vector<const FitRow*>& rows) {
   std::map<std::string, std::size_t> devices;
   for (const FitRow* row : rows) ++devices[row->scope.device];
-  const auto enough = [](const auto& device) { return device.second >= rows_of_a_device; };
-  return rows.size() >= least_rows && std::count_if(devices.begin(), devices.end(), enough) >= least_devices;
+  const auto enough = [](const auto& device) { return device.second >= least_rows_of_a_device; };
+  return rows.size() >= least_rows_of_a_family &&
+         std::count_if(devices.begin(), devices.end(), enough) >= least_devices_of_a_family;
 }
 
 // Above what nobody's hardware strays: keeps logarithms finite whatever the rows say.

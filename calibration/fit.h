@@ -4,6 +4,7 @@
 // The same rows give the same profile, bit for bit: a problem is solved by one thread.
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <string>
 #include <string_view>
@@ -24,6 +25,11 @@ Profile fit_profile(const std::vector<const FitRow*>& rows, const std::string& d
 
 // That the row's device was measured with so many tokens in its cache.
 void note_depth(Profile& profile, const FitRow& row);
+
+constexpr std::size_t least_rows_of_a_family = 20;
+// One machine's host and settings would become everyone's: so many devices have at least so many rows each.
+constexpr std::ptrdiff_t least_devices_of_a_family = 2;
+constexpr std::size_t least_rows_of_a_device = 10;
 
 // Every family, in parallel. A family of few rows, or of one device, is left out: it would only shift the priors, or
 // make one machine's host everyone's.

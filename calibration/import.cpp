@@ -5,7 +5,7 @@
 #include <cmath>
 #include <functional>
 
-#include "base/csv.h"
+#include "base/document.h"
 #include "base/text.h"
 #include "calibration/import_parts.h"
 
@@ -54,8 +54,22 @@ std::string_view first_line(std::string_view text) {
   return {};
 }
 
-std::string detected(std::string_view text) {
+std::string_view without_mark(std::string_view text) {
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  return text;
+}
+
+// Too little of it is there to tell the format.
+void refuse_cut_off_json(std::string_view text, const std::string& file) {
+  if (!is_cut_off_json(text)) return;
+  const std::string_view content = text.substr(0, text.find_last_not_of(" \t\r\n") + 1);
+  const auto line = static_cast<int>(std::count(content.begin(), content.end(), '\n')) + 1;
+  throw InputError(Mark{std::make_shared<const std::string>(file), line, 0}, "",
+                   "the JSON is cut off here, before it tells what wrote it");
+}
+
+std::string detected(std::string_view text) {
+  text = without_mark(text);
   const std::string_view first = first_line(text);
   if (first.starts_with('{') || first.starts_with('[')) return detected_json(text);
   if (contains_all(first, {"model_type", "avg_ts", ","})) return "llama-bench-csv";
@@ -200,8 +214,9 @@ Imported import_runs(std::string_view text, const std::string& file, const State
   }
   if (!format.empty())
     throw UsageError("--from: one of " + join(import_formats(), ", ") + " is expected, got '" + format + "'");
-  throw InputError(file + ": " + (trim(text).empty() ? "is empty" : "is in none of the formats that are read") +
-                   "; these are " + join(import_formats(), ", "));
+  if (trim(without_mark(text)).empty()) throw InputError(file + ": is empty");
+  refuse_cut_off_json(without_mark(text), file);
+  throw InputError(file + ": is in none of the formats that are read; these are " + join(import_formats(), ", "));
 }
 
 }  // namespace silicast

@@ -10,43 +10,37 @@ namespace silicast {
 
 namespace {
 
-// The table without a last line that was cut off; its number then, else 0.
-CsvTable table_of(std::string_view text, const std::string& file, int& cut_off) {
-  cut_off = 0;
-  try {
-    return CsvTable(text, file);
-  } catch (const InputError&) {
-    std::string_view rest = text;
-    while (!rest.empty() && (rest.back() == '\n' || rest.back() == '\r')) rest.remove_suffix(1);
-    const auto end = rest.rfind('\n');
-    // A line that ends is no cut.
-    if (rest.size() != text.size() || end == std::string_view::npos) throw;
-    CsvTable table(text.substr(0, end + 1), file);
-    cut_off = static_cast<int>(std::count(rest.begin(), rest.end(), '\n')) + 1;
-    return table;
+// The lines that are no rows of the table. One that the text ends within is a cut.
+std::vector<NotTaken> not_rows(std::string_view text, const std::vector<BadRow>& bad) {
+  const bool ends_within = !text.ends_with('\n') && !text.ends_with('\r');
+  const auto last = static_cast<int>(std::count(text.begin(), text.end(), '\n')) + 1;
+  std::vector<NotTaken> result;
+  for (const BadRow& row : bad) {
+    if (ends_within && row.line == last)
+      result.push_back({row.line, "the file is cut off within a run", ""});
+    else
+      result.push_back({row.line, "the line is no row of the table", row.what});
   }
+  return result;
 }
-
-const NotTaken cut_off_row(int line) { return {line, "the file is cut off within a run", ""}; }
 
 }  // namespace
 
 Records read_csv_records(std::string_view text, const std::string& file) {
-  int cut_off = 0;
-  const CsvTable table = table_of(text, file, cut_off);
-  Records result;
+  std::vector<BadRow> bad;
+  const CsvTable table(text, file, &bad);
+  Records result{.records = {}, .not_taken = not_rows(text, bad)};
   for (const CsvRecord& row : table.records()) {
     Record record{.line = row.line, .values = {}};
     for (std::size_t i = 0; i < row.fields.size(); ++i) record.values[table.columns()[i]] = row.fields[i];
     result.records.push_back(std::move(record));
   }
-  if (cut_off > 0) result.not_taken.push_back(cut_off_row(cut_off));
   return result;
 }
 
 void import_measurements(std::string_view text, const std::string& file, ImportContext& context) {
-  int cut_off = 0;
-  const CsvTable table = table_of(text, file, cut_off);
+  std::vector<BadRow> no_rows;
+  const CsvTable table(text, file, &no_rows);
   std::vector<BadRow> bad;
   const auto machine = table.find("machine");
   const auto command = table.find("command");
@@ -71,7 +65,7 @@ void import_measurements(std::string_view text, const std::string& file, ImportC
     }
   }
   for (const BadRow& row : bad) context.result.not_taken.push_back({row.line, "a value is wrong", row.what});
-  if (cut_off > 0) context.result.not_taken.push_back(cut_off_row(cut_off));
+  for (NotTaken& row : not_rows(text, no_rows)) context.result.not_taken.push_back(std::move(row));
 }
 
 }  // namespace silicast

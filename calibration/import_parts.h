@@ -40,7 +40,7 @@ struct Records {
 // JSON objects one after the other, or in an array. An object that is cut off or wrong is not taken; the others are.
 Records read_json_records(std::string_view text, const std::string& file);
 
-// The rows of a CSV; a last one that is cut off is not taken. Throws InputError where the rest is no table.
+// The rows of a CSV; a line that is none is not taken. Throws InputError where there is no header.
 Records read_csv_records(std::string_view text, const std::string& file);
 
 // What an importer needs besides the file.

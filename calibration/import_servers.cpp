@@ -35,6 +35,9 @@ void add_latencies(const Run& base, const Request& request, const std::vector<La
                    ImportContext& context) {
   bool any = false;
   for (const Latency& latency : latencies) {
+    if (latency.seconds && *latency.seconds < 0)
+      context.result.not_taken.push_back({base.observation.line, "a value is not above 0",
+                                          std::string(latency.metric) + ": " + exact(*latency.seconds)});
     if (!latency.seconds || *latency.seconds <= 0) continue;
     Run run = base;
     Observation& row = run.observation;
@@ -67,10 +70,18 @@ std::string first_of(const Record& record, std::initializer_list<const char*> ke
   return "";
 }
 
+// vllm bench serve measures other servers as well; "openai" is the interface that vLLM's own has.
+std::string served_by(const std::string& backend) {
+  const std::string name = canonical_name(backend);
+  if (name.empty() || name.starts_with("vllm") || name.starts_with("openai")) return "vllm";
+  if (name.starts_with("sglang")) return "sglang";
+  return name;
+}
+
 Run vllm_run(const Record& record, ImportContext& context) {
   Run run;
   run.observation.line = record.line;
-  run.observation.backend = context.stated.backend.empty() ? "vllm" : context.stated.backend;
+  run.observation.backend = context.stated.backend.empty() ? served_by(record.text("backend")) : context.stated.backend;
   run.machine = first_of(record, {"gpu_name", "gpu", "device", "hardware", "gpu_type"});
   context.set_device(run.observation, run.machine, false);
   const std::string parallel = first_of(record, {"tensor_parallel_size", "tp", "tp_size"});

@@ -2,19 +2,8 @@
 #include "calibration/intake.h"
 
 #include <algorithm>
-#include <array>
 
 namespace silicast {
-
-namespace {
-
-bool is_about_a_name(const std::string& reason) {
-  constexpr std::array<std::string_view, 4> reasons{"unknown device", "unknown model", "unknown quantization",
-                                                    "no stack for the backend"};
-  return std::find(reasons.begin(), reasons.end(), reason) != reasons.end();
-}
-
-}  // namespace
 
 Judged judge_runs(std::string_view text, const std::string& file, const Stated& stated, const std::string& format,
                   const Database& database) {

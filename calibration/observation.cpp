@@ -174,9 +174,7 @@ std::vector<Observation> parse_observations(const CsvTable& table, std::vector<B
       line_of_id.emplace(rows.back().id, rows.back().line);
     } catch (const InputError& error) {
       if (bad == nullptr) throw;
-      const std::string place = mark.text() + ": ";
-      const std::string message = error.what();
-      bad->push_back({record.line, message.starts_with(place) ? message.substr(place.size()) : message});
+      bad->push_back({record.line, without_place(error.what(), mark)});
     }
   }
   return rows;
@@ -191,6 +189,22 @@ std::vector<Observation> read_all_observations(const std::vector<std::string>& f
   std::vector<Observation> all;
   for (const std::string& file : files)
     for (Observation& row : read_observations(file)) all.push_back(std::move(row));
+  return all;
+}
+
+std::vector<Observation> read_what_can_be_read(const std::vector<std::string>& files, std::vector<BadRowOfFile>& bad) {
+  constexpr Bytes limit = 512_MiB;
+  std::vector<Observation> all;
+  for (const std::string& file : files) {
+    std::vector<BadRow> of_file;
+    auto rows = parse_observations(CsvTable(read_text_file(file, limit), file, &of_file), &of_file);
+    std::stable_sort(of_file.begin(), of_file.end(), [](const BadRow& a, const BadRow& b) { return a.line < b.line; });
+    if (rows.empty() && !of_file.empty())
+      throw InputError(Mark{std::make_shared<const std::string>(file), of_file.front().line, 0}, "",
+                       of_file.front().what + "; no row of the file can be read");
+    for (Observation& row : rows) all.push_back(std::move(row));
+    for (BadRow& row : of_file) bad.push_back({file, row.line, std::move(row.what)});
+  }
   return all;
 }
 

@@ -13,6 +13,13 @@
 namespace silicast {
 
 class CsvTable;
+struct BadRow;
+
+struct BadRowOfFile {
+  std::string file;
+  int line = 0;
+  std::string what;  // column, value and rule
+};
 
 struct Observation {
   int line = 0;  // of the file
@@ -48,12 +55,9 @@ std::vector<Observation> parse_observations(std::string_view csv, const std::str
 std::vector<Observation> read_observations(const std::filesystem::path& file);
 // Of several files; ids are unique in each.
 std::vector<Observation> read_all_observations(const std::vector<std::string>& files);
+// The rows that can be read; `bad` takes the others, each message with its place. Throws where a file holds none.
+std::vector<Observation> read_what_can_be_read(const std::vector<std::string>& files, std::vector<BadRowOfFile>& bad);
 
-// A row that is not read, when the others are to be.
-struct BadRow {
-  int line = 0;
-  std::string what;  // column, value and rule
-};
 // `bad` null: the first bad row throws, as above.
 std::vector<Observation> parse_observations(const CsvTable& table, std::vector<BadRow>* bad);
 

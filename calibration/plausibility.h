@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether a measured number can be: against the memory bandwidth, the peak arithmetic and the prediction.
 //
-//   decode    every step reads the active weights, less what the largest cache holds: rate <= sequences x bandwidth /
-//   bytes prefill   2 x active parameters operations a token: rate <= peak of the fastest unit / operations times the
-//   same, from below slips     a time or a size off by about 1000, 1024 or 10^6 from what is predicted is a unit, not a
-//   machine
+//   decode    every step reads the active weights, less what the largest caches hold: rate <= sequences x bandwidth /
+//             bytes, of all devices together
+//   prefill   2 x active parameters operations a token: rate <= peak of the fastest units / operations
+//   times     the same, from below
+//   slips     a rate, a time, a size or a column off by about 1000, 1024, 10^6 or 10^9 from what is predicted is a
+//             unit, not a machine
 //
-// Rows on several devices, or partly on the host, and rows that ask nothing predictable are not judged.
+// Rows partly on a host have its bandwidth and peak besides: those of the fastest servers, as rows seldom name theirs.
+// Rows that ask nothing predictable are judged by what no machine does.
 #pragma once
 
 #include <map>

@@ -238,6 +238,25 @@ std::optional<Metric> metric_of_name(std::string_view name) {
   return std::nullopt;
 }
 
+const std::vector<std::string>& known_metrics() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> result{"ppl", "kld"};  // kept, never predicted
+    for (const auto& [value, name] : metric_names) result.emplace_back(name);
+    return result;
+  }();
+  return names;
+}
+
+bool is_known_metric(std::string_view name) {
+  return std::find(known_metrics().begin(), known_metrics().end(), name) != known_metrics().end();
+}
+
+bool is_about_a_name(std::string_view reason) {
+  constexpr std::array<std::string_view, 5> reasons{"unknown device", "unknown model", "unknown quantization",
+                                                    "no stack for the backend", unknown_metric};
+  return std::find(reasons.begin(), reasons.end(), reason) != reasons.end();
+}
+
 std::optional<int> month_of(std::string_view date) {
   date = trim(date);
   const auto year = parse_integer(date.substr(0, 4));
@@ -465,7 +484,8 @@ std::optional<Unpredicted> QueryMapper::fill_devices(const Observation& row, con
 
 QuestionOrReason QueryMapper::operator()(const Observation& row) const {
   const auto metric = metric_of_name(row.metric);
-  if (!metric) return Unpredicted{"metric not predicted", row.metric};
+  if (!metric)
+    return Unpredicted{is_known_metric(row.metric) ? "metric not predicted" : std::string(unknown_metric), row.metric};
   const std::string notes = lower(row.notes);
   if (is_speculative(notes)) return Unpredicted{"speculative decoding", ""};
   if (contains_any(notes, {"node(s)", " rpc", "tp2 over"})) return Unpredicted{"several devices", "over a network"};

@@ -41,6 +41,10 @@ enum class Metric {
 };
 std::string_view name_of(Metric metric);  // as in the files: "pp_tps"
 std::optional<Metric> metric_of_name(std::string_view name);
+// Those, and the ones of the files that are never predicted.
+const std::vector<std::string>& known_metrics();
+bool is_known_metric(std::string_view name);
+constexpr std::string_view unknown_metric = "unknown metric";
 
 struct Question {
   Metric metric{};
@@ -58,6 +62,9 @@ struct Unpredicted {
 
   [[nodiscard]] std::string text() const { return detail.empty() ? reason : reason + ": " + detail; }
 };
+
+// Whether the reason is that `detail` names nothing: a device, a model, a quantization, a backend, a metric.
+bool is_about_a_name(std::string_view reason);
 
 using QuestionOrReason = std::variant<Question, Unpredicted>;
 

@@ -54,6 +54,9 @@ Requirement parse(std::string_view expression) {
   const bool percent = words[3].ends_with('%');
   const auto number = parse_number(percent ? words[3].substr(0, words[3].size() - 1) : words[3]);
   if (!number) refuse(expression, "'" + words[3] + "' is no number");
+  if (!percent && r.statistic != "rows" && std::abs(*number) >= 1)
+    refuse(expression, "'" + words[3] + "' without % means " + rounded(100 * *number, 4) + " %; '" + words[3] +
+                           " %' or " + exact(*number / 100) + " says what is probably meant,");
   r.limit = percent ? *number / 100 : *number;
   return r;
 }
@@ -86,7 +89,26 @@ Shortfall::Row row_of(const ValidatedRow& row) {
 
 bool counts(const ValidatedRow& row) { return row.prediction && row.observation.value > 0; }
 
+CsvTable earlier_predictions(const std::filesystem::path& file) {
+  CsvTable table(read_text_file(file), file.string());
+  for (const char* column : {"id", "metric", "measured", "predicted", "stack"}) static_cast<void>(table.at(column));
+  return table;
+}
+
+bool is_file(std::string_view requirement) { return requirement.ends_with(".csv"); }
+
 }  // namespace
+
+void check_requirement(const std::string& requirement) {
+  if (is_file(requirement))
+    static_cast<void>(earlier_predictions(requirement));
+  else
+    static_cast<void>(parse(requirement));
+}
+
+std::vector<Shortfall> shortfalls_of(const std::string& requirement, const Validation& validation) {
+  return is_file(requirement) ? regressions(requirement, validation) : missed(requirement, validation);
+}
 
 std::vector<Shortfall> missed(std::string_view expression, const Validation& validation) {
   const Requirement r = parse(expression);
@@ -117,7 +139,7 @@ std::vector<Shortfall> missed(std::string_view expression, const Validation& val
 std::vector<Shortfall> regressions(const std::filesystem::path& file, const Validation& validation) {
   constexpr double tolerance = 1.1;
   constexpr double slack = 0.005;
-  const CsvTable table(read_text_file(file), file.string());
+  const CsvTable table = earlier_predictions(file);
   const auto id = table.at("id"), metric = table.at("metric"), predicted = table.at("predicted");
   std::map<std::pair<std::string, std::string>, double> before;
   for (const CsvRecord& record : table.records())

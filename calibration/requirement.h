@@ -25,9 +25,14 @@ struct Shortfall {
   std::vector<Row> rows;  // ten at most
 };
 
+// An expression, or the name of a file of predictions, FILE.csv. Throws as missed() and regressions() do, before there
+// is anything to judge.
+void check_requirement(const std::string& requirement);
+std::vector<Shortfall> shortfalls_of(const std::string& requirement, const Validation& validation);
+
 // METRIC[COLUMN=VALUE] STATISTIC <=|>= NUMBER [%]: METRIC is tg_tps, pp_tps, ...; the bracket, which may be left out,
 // keeps the rows with that value in a column (grouping_columns()); STATISTIC is rows, median, p90, mean, bias or
-// coverage. Throws UsageError.
+// coverage. A number without % is a share: only one below 1. Throws UsageError.
 std::vector<Shortfall> missed(std::string_view expression, const Validation& validation);
 
 // `file` holds the columns id, metric, measured, predicted and stack of an earlier validation. Of every metric and

@@ -88,6 +88,40 @@ bool disagree(double a, std::optional<double> a_spread, double b, std::optional<
   return std::abs(a - b) > std::max(3 * spread, usual * std::max(std::abs(a), std::abs(b)));
 }
 
+// As SQLite says it when it happens: what is done afterwards, a rollback, changes what the connection says.
+class SqliteError : public std::runtime_error {
+ public:
+  SqliteError(int code, const std::string& what) : std::runtime_error(what), code_(code) {}
+  [[nodiscard]] int code() const { return code_; }
+
+ private:
+  int code_;
+};
+
+SqliteError error_of(sqlite3* database) {
+  const int code = sqlite3_errcode(database) & 0xff;
+  std::string what = sqlite3_errmsg(database);
+  const int reason = sqlite3_system_errno(database);
+  if (code == SQLITE_IOERR && reason != 0) what += ": " + std::generic_category().message(reason);
+  return {code, what};
+}
+
+// A file that nobody writes and beside which no other can be made: read without locks and logs.
+std::string unchanging(const std::string& file) {
+  std::string uri = "file:";
+  for (const char c : file) {
+    if (c == '%')
+      uri += "%25";
+    else if (c == '?')
+      uri += "%3f";
+    else if (c == '#')
+      uri += "%23";
+    else
+      uri += c;
+  }
+  return uri + "?immutable=1";
+}
+
 class Statement {
  public:
   Statement(sqlite3* database, const std::string& sql) : database_(database) {
@@ -137,7 +171,7 @@ class Statement {
   void check(int result) const {
     if (result != SQLITE_OK) fail();
   }
-  [[noreturn]] void fail() const { throw std::runtime_error(sqlite3_errmsg(database_)); }
+  [[noreturn]] void fail() const { throw error_of(database_); }
 
   sqlite3* database_;
   sqlite3_stmt* statement_ = nullptr;
@@ -202,9 +236,13 @@ StoredRun read_run(const Statement& row) {
 
 class Store::Connection {
  public:
-  Connection(const fs::path& file, Mode mode) : file_(file.string()) {
+  enum class Changes { possible, impossible };
+
+  Connection(const fs::path& file, Mode mode, Changes changes = Changes::possible) : file_(file.string()), mode_(mode) {
     const int flags = mode == Mode::read ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-    const int result = sqlite3_open_v2(file_.c_str(), &database_, flags | SQLITE_OPEN_FULLMUTEX, nullptr);
+    const bool is_uri = changes == Changes::impossible;
+    const int result = sqlite3_open_v2(is_uri ? unchanging(file_).c_str() : file_.c_str(), &database_,
+                                       flags | SQLITE_OPEN_FULLMUTEX | (is_uri ? SQLITE_OPEN_URI : 0), nullptr);
     if (result != SQLITE_OK) {
       const std::string why = database_ == nullptr ? "out of memory" : sqlite3_errmsg(database_);
       sqlite3_close_v2(database_);
@@ -220,9 +258,12 @@ class Store::Connection {
   void execute(const char* sql) {
     if (sqlite3_exec(database_, sql, nullptr, nullptr, nullptr) != SQLITE_OK) fail();
   }
-  [[noreturn]] void fail() const {
-    const int code = sqlite3_errcode(database_) & 0xff;
-    const std::string why = sqlite3_errmsg(database_);
+  [[noreturn]] void fail() const { fail(error_of(database_)); }
+  [[noreturn]] void fail(const SqliteError& error) const {
+    const int code = error.code();
+    const std::string why = error.what();
+    if (code == SQLITE_FULL || (code == SQLITE_IOERR && mode_ == Mode::write))
+      throw InputError(file_ + ": the store cannot be written: " + why + "; nothing was added");
     if (code == SQLITE_NOTADB) throw InputError(file_ + ": is not a store of silicast (no SQLite file)");
     if (code == SQLITE_BUSY)
       throw InputError(file_ + ": another process has been writing the store for a minute; nothing was added");
@@ -237,10 +278,8 @@ class Store::Connection {
   auto with_place(Action action) {
     try {
       return action();
-    } catch (const Error&) {
-      throw;
-    } catch (const std::runtime_error&) {
-      fail();
+    } catch (const SqliteError& error) {
+      fail(error);
     }
   }
   // Write-ahead logging lets readers go on while one writes. Switching to it needs the file for oneself for a moment,
@@ -261,6 +300,15 @@ class Store::Connection {
       throw InputError(file_ + ": was written by a newer silicast (layout " + std::to_string(found) +
                        ", this one knows up to " + std::to_string(version) + "); it was left as it is");
   }
+  // False where reading would take a file beside the store, which cannot be made.
+  [[nodiscard]] bool can_be_read() {
+    try {
+      static_cast<void>(pragma("user_version"));
+    } catch (const SqliteError& error) {
+      return error.code() != SQLITE_CANTOPEN && error.code() != SQLITE_READONLY;
+    }
+    return true;
+  }
   [[nodiscard]] bool is_new() {
     return pragma("user_version") == 0 && pragma("application_id") == 0 && pragma("schema_version") == 0;
   }
@@ -268,6 +316,7 @@ class Store::Connection {
 
  private:
   std::string file_;
+  Mode mode_;
   sqlite3* database_ = nullptr;
 };
 
@@ -309,6 +358,13 @@ Store::Store(const fs::path& file, Mode mode) : file_(file) {
     if (error) throw InputError(file.parent_path().string() + ": cannot be created: " + error.message());
   }
   connection_ = std::make_unique<Connection>(file, mode);
+  if (mode == Mode::read && !connection_->can_be_read()) {
+    const fs::path log = file.string() + "-wal";
+    if (fs::exists(log, error) && fs::file_size(log, error) > 0)
+      throw InputError(file.string() + ": runs in " + log.string() +
+                       " are not in the store yet; reading them takes the right to write to the folder");
+    connection_ = std::make_unique<Connection>(file, mode, Connection::Changes::impossible);
+  }
   Connection& c = *connection_;
   c.with_place([&] {
     if (mode == Mode::read || !c.is_new()) {
@@ -339,6 +395,7 @@ Added Store::add(const std::vector<Run>& runs, const std::string& imported_from)
     for (int i = 1; i < column_count; ++i) marks += ", ?";
     Statement insert(c.get(), std::string("INSERT OR IGNORE INTO runs (") + columns + ") VALUES (" + marks + ")");
     Statement others(c.get(), "SELECT number, value, stddev FROM runs WHERE cell = ? ORDER BY number");
+    Statement mark(c.get(), "UPDATE runs SET file = ? WHERE figure = ?");
     const std::string imported = now();
     Added added;
     for (const Run& run : runs) {
@@ -355,6 +412,12 @@ Added Store::add(const std::vector<Run>& runs, const std::string& imported_from)
       insert.step();
       if (sqlite3_changes(c.get()) == 0) {
         ++added.duplicates;
+        if (imported_from.starts_with(host_import_mark)) {
+          mark.reset();
+          mark.bind(1, imported_from);
+          mark.bind(2, figure_of(run, cell));
+          mark.step();
+        }
         continue;
       }
       ++added.runs;
@@ -362,6 +425,7 @@ Added Store::add(const std::vector<Run>& runs, const std::string& imported_from)
     }
     insert.reset();
     others.reset();
+    mark.reset();
     transaction.commit(c);
     return added;
   });

@@ -11,11 +11,15 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "calibration/import.h"
 
 namespace silicast {
+
+// Begins the `file` of runs that `calibrate host --import` fits to. A run that was there already becomes one of them.
+constexpr std::string_view host_import_mark = "calibrate host --import ";
 
 struct StoredRun {
   std::int64_t number = 0;  // of the store, from 1, never used again

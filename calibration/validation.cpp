@@ -316,6 +316,7 @@ Validation validate(std::vector<Observation> observations, const Database& datab
       predicted.push_back(&row);
     else
       ++result.unsupported[row.reason.reason];
+    if (!row.prediction && is_about_a_name(row.reason.reason)) ++result.unknown[{row.reason.reason, row.reason.detail}];
   }
   result.predicted = predicted.size();
   // An error relative to a measured zero has no meaning: only "oom" may be zero, and then says nothing.

@@ -52,6 +52,9 @@ struct Validation {
   std::vector<ValidatedRow> rows;  // in the file's order
   std::size_t predicted = 0;
   std::map<std::string, std::size_t> unsupported;  // by reason
+  // Names that are no catalogue's: "unknown device", the name -> rows.
+  std::map<std::pair<std::string, std::string>, std::size_t> unknown;
+  std::vector<BadRowOfFile> unread;  // rows of the files that are none; not among `rows`
   MetricStatistics metrics;
   std::vector<ValidationGroup> groups;  // sorted by their values
   // bandwidth_over_size, constant_efficiency, per_quant_efficiency.

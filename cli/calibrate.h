@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +20,9 @@ std::string today();
 
 // --device, --model and so on: what files of runs do not tell.
 void add_stated_options(const Command& command, Stated& stated);
+
+// "not fitted:" with the reasons and how many rows each keeps out; empty where there are none.
+std::string left_out_text(const std::map<std::string, std::size_t>& left_out);
 
 // Of `silicast calibrate host`.
 struct HostOptions {

@@ -41,19 +41,57 @@ void set_residuals(Profiles& profiles, const std::vector<FitRow>& rows, unsigned
   for (auto& [family, profile] : profiles) profile.residual = residual_scales(all, family);
 }
 
+// What each family of stacks has, and what a profile takes.
+std::string not_enough_text(const std::vector<FitRow>& rows) {
+  std::map<std::string, std::map<std::string, std::size_t>> families;
+  for (const FitRow& row : rows) ++families[row.family][row.scope.device];
+  std::string text = "no profile: a family of stacks takes " + std::to_string(least_rows_of_a_family) + " rows, and " +
+                     std::to_string(least_devices_of_a_family) + " devices with " +
+                     std::to_string(least_rows_of_a_device) + " of them each\n";
+  for (const auto& [family, devices] : families) {
+    std::size_t all = 0;
+    std::vector<std::string> of_devices;
+    for (const auto& [device, n] : devices) {
+      all += n;
+      of_devices.push_back(device + " " + std::to_string(n));
+    }
+    text += "  " + family + ": " + std::to_string(all) + " rows (" + join(of_devices, ", ") + ")\n";
+  }
+  return text;
+}
+
+bool is_date(const std::string& text) {
+  if (text.size() != 10 || text[4] != '-' || text[7] != '-') return false;
+  const auto year = parse_integer(text.substr(0, 4));
+  const auto month = parse_integer(text.substr(5, 2));
+  const auto day = parse_integer(text.substr(8, 2));
+  if (!year || !month || !day || *year < 2000 || *month < 1 || *day < 1) return false;
+  return std::chrono::year_month_day(std::chrono::year(static_cast<int>(*year)),
+                                     std::chrono::month(static_cast<unsigned>(*month)),
+                                     std::chrono::day(static_cast<unsigned>(*day)))
+      .ok();
+}
+
 ExitCode run(const CalibrateFitOptions& options) {
   const Database database(data_folder(options.data));
   const unsigned threads = std::max(1U, std::thread::hardware_concurrency());
+  const std::filesystem::path folder =
+      options.out.empty() ? database.folder() / "profiles" : std::filesystem::path(options.out);
+  make_folder(folder);
   const FitRows input = fit_rows(read_all_observations(options.files), database, threads);
-  if (input.rows.empty()) throw InputError(options.files.front() + ": no row can be fitted");
+  if (input.rows.empty())
+    throw InputError(options.files.front() + ": no row can be fitted" +
+                     (input.left_out.empty() ? "" : " (" + input.left_out.begin()->first + ")"));
   std::vector<const FitRow*> pointers;
   for (const FitRow& row : input.rows) pointers.push_back(&row);
   progress_line("fitting " + std::to_string(pointers.size()) + " rows");
   Profiles profiles = fit_profiles(pointers, options.date.empty() ? today() : options.date, threads);
+  if (profiles.empty()) {
+    print(not_enough_text(input.rows) + "\n" + left_out_text(input.left_out));
+    return ExitCode::no;
+  }
   set_residuals(profiles, input.rows, threads);
 
-  const std::filesystem::path folder =
-      options.out.empty() ? database.folder() / "profiles" : std::filesystem::path(options.out);
   std::string text;
   for (const auto& [family, profile] : profiles) {
     write_whole(folder / (family + ".yaml"), profile_yaml(profile));
@@ -61,13 +99,17 @@ ExitCode run(const CalibrateFitOptions& options) {
             std::to_string(profile.prefill_rows) + " prefill rates, " + std::to_string(profile.parameters.size()) +
             " parameters" + "\n";
   }
-  text += "\nnot fitted:\n";
-  for (const auto& [reason, n] : input.left_out) text += "  " + std::to_string(n) + "  " + reason + "\n";
-  print(text);
+  print(text + "\n" + left_out_text(input.left_out));
   return ExitCode::done;
 }
 
 }  // namespace
+
+std::string left_out_text(const std::map<std::string, std::size_t>& left_out) {
+  std::string text;
+  for (const auto& [reason, n] : left_out) text += "  " + std::to_string(n) + "  " + reason + "\n";
+  return text.empty() ? text : "not fitted:\n" + text;
+}
 
 void add_fit(const Command& calibrate, Action& action) {
   const auto options = std::make_shared<CalibrateFitOptions>();
@@ -84,7 +126,11 @@ void add_fit(const Command& calibrate, Action& action) {
       .group("Output");
   add_data_option(command, options->data);
   command.examples("silicast calibrate fit measurements.csv --out /tmp/profiles");
-  command.when_asked([options, &action] { action = [options] { return run(*options); }; });
+  command.when_asked([options, &action] {
+    if (!options->date.empty() && !is_date(options->date))
+      throw UsageError("--date: a day such as 2026-11-20 is expected, got '" + options->date + "'");
+    action = [options] { return run(*options); };
+  });
 }
 
 }  // namespace silicast::cli

@@ -307,8 +307,8 @@ ExitCode measured_here(const HostOptions& options) {
   const Database database(data_folder(options.data));
   const std::string date = today();
   const std::filesystem::path out = options.folder();
-  std::filesystem::create_directories(out / "devices");
-  std::filesystem::create_directories(out / "profiles");
+  make_folder(out / "devices");
+  make_folder(out / "profiles");
   Store store(options.store_file(), Store::Mode::write);
   engine::condition();
   const auto [limits, kernels, fitted, unseen] = measured_in_rounds(database, options.quick);
@@ -371,8 +371,8 @@ std::filesystem::path HostOptions::store_file() const {
 }
 
 std::filesystem::path describe_host(const std::filesystem::path& folder, const std::string& date) {
-  std::filesystem::create_directories(folder / "devices");
-  std::filesystem::create_directories(folder / "profiles");
+  make_folder(folder / "devices");
+  make_folder(folder / "profiles");
   return written_host(folder, limits_now(), date).second;
 }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 #include <optional>
+#include <set>
 #include <thread>
 
 #include "base/document.h"
@@ -51,27 +52,62 @@ class HostDevice {
   std::string date_;
 };
 
-bool is_known(const std::string& device, const Database& database) {
+// The catalogue's name; nullopt where it has none.
+std::optional<std::string> catalogue_name(const std::string& device, const Database& database) {
   try {
-    static_cast<void>(database.device(device));
-    return true;
+    return device.empty() ? std::nullopt : std::optional(database.device(device)->id);
   } catch (const InputError&) {
-    return false;
+    return std::nullopt;
   }
 }
 
-// Runs of a processor that the catalogue does not have ran on this one.
-void name_devices(std::vector<Run>& runs, const Database& database, HostDevice& host) {
-  std::map<std::string, bool> known;
-  for (Run& run : runs) {
+bool is_of_a_processor(const Observation& row) {
+  return row.backend.ends_with("cpu") || row.backend == "silicast-engine";
+}
+
+// Runs of a processor that the catalogue does not have ran on this one; those of another device are left out.
+void name_devices(Judged& judged, const Database& database, HostDevice& host) {
+  std::vector<Run> kept;
+  for (Run& run : judged.runs) {
     Observation& row = run.observation;
-    const auto at = known.try_emplace(row.device, row.device.empty() ? false : is_known(row.device, database)).first;
-    if (at->second) continue;
-    if (!row.backend.ends_with("cpu") && row.backend != "silicast-engine")
-      throw InputError("line " + std::to_string(row.line) + ": the catalogue has no device '" + row.device +
-                       "'; --device names the one that the runs were made on (silicast list devices)");
-    row.device = host.file();
+    const bool known = catalogue_name(row.device, database).has_value();
+    if (!known && !is_of_a_processor(row)) {
+      judged.intake.not_taken.push_back(
+          {row.line, "the catalogue has no such device; --device names the one that the runs were made on",
+           "'" + row.device + "'"});
+      continue;
+    }
+    if (!known) row.device = host.file();
+    kept.push_back(std::move(run));
   }
+  judged.runs = std::move(kept);
+  judged.intake.taken = judged.runs.size();
+  std::erase_if(judged.intake.unknown, [](const auto& entry) { return entry.first.first == "unknown device"; });
+}
+
+[[noreturn]] void refuse_without_runs(const Intake& intake) {
+  if (intake.not_taken.empty()) throw InputError(intake.file + ": holds no run");
+  const NotTaken& first = intake.not_taken.front();
+  const Mark mark{std::make_shared<const std::string>(intake.file), first.line, 0};
+  throw InputError(
+      mark, "", first.reason + (first.detail.empty() ? "" : ": " + first.detail) + "; no run of the file can be taken");
+}
+
+// The runs of this and of earlier imports of the same devices, which the store has all.
+std::vector<Observation> runs_to_fit(const Store& store, const std::vector<Run>& imported, const Database& database) {
+  std::map<std::string, std::string> names;
+  const auto name_of_device = [&](const std::string& device) -> const std::string& {
+    auto at = names.find(device);
+    if (at == names.end()) at = names.emplace(device, catalogue_name(device, database).value_or(device)).first;
+    return at->second;
+  };
+  std::set<std::string> devices;
+  for (const Run& run : imported) devices.insert(name_of_device(run.observation.device));
+  std::vector<Observation> result;
+  for (StoredRun& stored : store.runs())
+    if (stored.file.starts_with(host_import_mark) && devices.contains(name_of_device(stored.run.observation.device)))
+      result.push_back(std::move(stored.run.observation));
+  return result;
 }
 
 Profile prior_of(const std::string& family, const Database& database) {
@@ -110,10 +146,22 @@ std::string summary(const ImportErrors& errors) {
   return text;
 }
 
-std::string left_out_text(const std::map<std::string, std::size_t>& left_out) {
-  std::string text;
-  for (const auto& [reason, n] : left_out) text += "  " + std::to_string(n) + "  " + reason + "\n";
-  return text.empty() ? text : "not fitted:\n" + text + "\n";
+// All files are read before one is stored.
+std::vector<Judged> judged_files(const HostOptions& options, const Database& database, HostDevice& host) {
+  std::vector<Judged> files;
+  for (const std::string& file : options.imports) {
+    constexpr Bytes limit = 512_MiB;
+    files.push_back(judge_runs(read_text_file(file, limit), file, options.stated, "", database));
+    name_devices(files.back(), database, host);
+    if (files.back().runs.empty()) refuse_without_runs(files.back().intake);
+  }
+  return files;
+}
+
+std::size_t runs_of(const ImportReport& report) {
+  std::size_t runs = 0;
+  for (const Intake& intake : report.files) runs += intake.taken;
+  return runs;
 }
 
 Groups groups_of(FitRows& input) {
@@ -129,18 +177,18 @@ ExitCode measured_elsewhere(const HostOptions& options) {
   const Database database(data_folder(options.data));
   const std::filesystem::path folder = options.folder();
   const std::string date = today();
+  make_folder(folder / "profiles");
   HostDevice host(folder, date);
   Store store(options.store_file(), Store::Mode::write);
   ImportReport report{.store = store.file().string(), .files = {}, .unreadable = {}};
-  std::vector<Observation> observations;
-  for (const std::string& file : options.imports) {
-    constexpr Bytes limit = 512_MiB;
-    Judged judged = judge_runs(read_text_file(file, limit), file, options.stated, "", database);
-    name_devices(judged.runs, database, host);
-    judged.intake.added = store.add(judged.runs, file);
-    for (const Run& run : judged.runs) observations.push_back(run.observation);
-    report.files.push_back(std::move(judged.intake));
+  const std::vector<Judged> files = judged_files(options, database, host);
+  std::vector<Run> imported;
+  for (const Judged& judged : files) {
+    report.files.push_back(judged.intake);
+    report.files.back().added = store.add(judged.runs, std::string(host_import_mark) + judged.intake.file);
+    imported.insert(imported.end(), judged.runs.begin(), judged.runs.end());
   }
+  const std::vector<Observation> observations = runs_to_fit(store, imported, database);
   FitRows input = fit_rows(observations, database, std::max(1U, std::thread::hardware_concurrency()));
   if (input.rows.empty()) {
     const std::string reason = input.left_out.empty() ? "" : " (" + input.left_out.begin()->first + ")";
@@ -167,26 +215,34 @@ ExitCode measured_elsewhere(const HostOptions& options) {
     Profile profile = updated_profile(prior, pointers, date);
     set_residual(profile, held_out);
     const auto file = folder / "profiles" / (key.first + "@" + key.second + ".yaml");
-    std::filesystem::create_directories(file.parent_path());
     write_whole(file, profile_yaml(profile));
     fitted.push_back({std::move(profile), file});
   }
+  // The same run in two files is one in the store.
+  const std::size_t earlier = observations.size() - std::min(observations.size(), runs_of(report));
   if (options.format == Format::json) {
     std::vector<Field> fields{{"schema", std::string("silicast.host-import/1")},
                               {"store", store.file().string()},
-                              {"profile_file", fitted.front().file.string()}};
+                              {"profile_file", fitted.front().file.string()},
+                              {"runs_of_earlier_imports", static_cast<std::int64_t>(earlier)}};
     for (const auto& [phase, values] : errors.fitted) {
       fields.push_back({phase + "_median_error", quantile(values, 0.5)});
       fields.push_back({phase + "_worst_error", quantile(values, 1)});
       fields.push_back({phase + "_median_error_of_record", quantile(errors.record.at(phase), 0.5)});
     }
-    print(document_json(fields, {{"runs", table}}));
+    print(document_json(fields, {{"runs", table}, {"not_taken", not_taken_table(report)}}));
     return ExitCode::done;
   }
-  std::string files;
-  for (const Fitted& one : fitted) files += one.file.string() + "\n";
+  std::string files_text;
+  for (const Fitted& one : fitted) files_text += one.file.string() + "\n";
+  std::string left_out = left_out_text(input.left_out);
+  if (!left_out.empty()) left_out += "\n";
+  if (earlier > 0)
+    files_text = std::to_string(earlier) +
+                 " of the runs are of earlier imports, which the store keeps (--store names another one)\n" +
+                 files_text;
   print(import_text(report) + "\neach run by a profile that was fitted to the others:\n" + table_text(table, 2) + "\n" +
-        summary(errors) + "\n" + left_out_text(input.left_out) + files);
+        summary(errors) + "\n" + left_out + files_text);
   return ExitCode::done;
 }
 

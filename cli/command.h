@@ -57,8 +57,11 @@ std::filesystem::path data_folder(const std::string& asked);
 void progress_line(const std::string& text);
 // To stdout, whole. Throws std::runtime_error when it cannot be written.
 void print(const std::string& text);
-// To a file, whole: beside it first, so that one that was there stays until the new one is. Throws InputError.
+// To a file, whole: beside it first, so that one that was there stays until the new one is. Symbolic links are
+// followed; devices and pipes are written to. Throws InputError.
 void write_whole(const std::filesystem::path& path, const std::string& text);
+// With those above it. Throws InputError where it cannot be made or written to.
+void make_folder(const std::filesystem::path& folder);
 // Colour and blocks where stdout is a terminal that shows them; NO_COLOR (https://no-color.org) is respected.
 TextStyle text_style();
 

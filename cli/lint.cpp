@@ -176,9 +176,9 @@ std::vector<Entry> readable_entries(const fs::path& file, const Catalogue& catal
 // Every row readable, and possible as far as that can be judged.
 Findings lint_measurements(const fs::path& file, const Database& database) {
   Findings findings;
-  const CsvTable table(read_text_file(file, 512_MiB), file.string());
-  const auto place = [&](int line) { return Mark{std::make_shared<const std::string>(file.string()), line, 0}; };
   std::vector<BadRow> bad;
+  const CsvTable table(read_text_file(file, 512_MiB), file.string(), &bad);
+  const auto place = [&](int line) { return Mark{std::make_shared<const std::string>(file.string()), line, 0}; };
   Plausibility judge(database);
   for (const Observation& row : parse_observations(table, &bad))
     if (const auto verdict = judge(row); verdict.doubt)

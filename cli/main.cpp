@@ -2,6 +2,7 @@
 // Reads the command line, runs the command, turns failures into one line and an exit code.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <filesystem>
 
 #include "base/text.h"
 #include "cli/command.h"
@@ -116,6 +117,8 @@ int run(int argc, char** argv) {
     return failed(ExitCode::usage, error.what());
   } catch (const Error& error) {
     return failed(error.exit_code(), error.what());
+  } catch (const std::filesystem::filesystem_error& error) {
+    return failed(ExitCode::bad_input, (error.path1().string() + ": " + error.code().message()).c_str());
   } catch (const std::exception& error) {
     return failed(ExitCode::internal, (std::string("internal error: ") + error.what()).c_str());
   }

@@ -69,17 +69,63 @@ TextStyle text_style() {
           .blocks = terminal && utf8_locale()};
 }
 
-void write_whole(const std::filesystem::path& path, const std::string& text) {
-  const std::filesystem::path draft = path.string() + ".part";
-  std::ofstream file(draft, std::ios::binary);
+namespace {
+
+namespace fs = std::filesystem;
+
+[[noreturn]] void refuse_to_write(const fs::path& path, const std::string& why) {
+  throw InputError(path.string() + ": cannot be written" + (why.empty() ? "" : ": " + why));
+}
+
+// False with the reason in errno.
+bool is_written(const fs::path& path, const std::string& text) {
+  errno = 0;
+  std::ofstream file(path, std::ios::binary);
   file << text;
   file.close();
+  return !file.fail();
+}
+
+// Where symbolic links lead, to a file that need not be there yet.
+fs::path without_links(fs::path path) {
+  constexpr int most_links = 40;
   std::error_code error;
-  if (file) std::filesystem::rename(draft, path, error);
-  if (!file || error) {
-    std::filesystem::remove(draft, error);
-    throw InputError(path.string() + ": cannot be written");
+  for (int i = 0; i < most_links && fs::is_symlink(fs::symlink_status(path, error)); ++i)
+    path = path.parent_path() / fs::read_symlink(path, error);
+  return path;
+}
+
+}  // namespace
+
+void write_whole(const fs::path& path, const std::string& text) {
+  std::error_code error;
+  const fs::file_status there = fs::status(path, error);
+  if (fs::is_directory(there)) refuse_to_write(path, "it is a folder");
+  if (fs::exists(there) && !fs::is_regular_file(there)) {  // a device, a pipe: nothing that can be replaced
+    if (!is_written(path, text)) refuse_to_write(path, std::strerror(errno));
+    return;
   }
+  const fs::path target = without_links(path);
+  const fs::path draft = target.string() + ".part";
+  std::string why;
+  if (is_written(draft, text)) {
+    fs::rename(draft, target, error);
+    if (!error) return;
+    why = error.message();
+  } else {
+    why = std::strerror(errno);
+  }
+  fs::remove(draft, error);
+  refuse_to_write(path, why);
+}
+
+void make_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) throw InputError(folder.string() + ": the folder cannot be created: " + error.message());
+  if (!fs::is_directory(folder, error)) throw InputError(folder.string() + ": is not a folder");
+  if (access(folder.c_str(), W_OK | X_OK) != 0)
+    throw InputError(folder.string() + ": the folder cannot be written to: " + std::strerror(errno));
 }
 
 }  // namespace silicast::cli

@@ -26,7 +26,15 @@ struct ValidateOptions {
   Format format = Format::text;
 };
 
+// What is asked wrongly is refused before the long work.
+void refuse_wrong_questions(const ValidateOptions& options) {
+  if (!options.cross && (options.format == Format::csv || options.format == Format::md))
+    throw UsageError("--format csv|md: for --cross; the rows of a validation are written by --predictions");
+  for (const std::string& require : options.require) check_requirement(require);
+}
+
 ExitCode run(const ValidateOptions& options) {
+  refuse_wrong_questions(options);
   const Database database(data_folder(options.data));
   if (options.cross) {
     print(cross_validated({options.files, options.by, options.predictions, options.format}, database));
@@ -36,15 +44,15 @@ ExitCode run(const ValidateOptions& options) {
     print(served_accuracy(options.files, database));
     return ExitCode::done;
   }
-  const Validation validation = validate(read_all_observations(options.files), database,
-                                         {.group_by = options.group_by, .calibrated = options.profile == "auto"});
+  std::vector<BadRowOfFile> unread;
+  Validation validation = validate(read_what_can_be_read(options.files, unread), database,
+                                   {.group_by = options.group_by, .calibrated = options.profile == "auto"});
+  validation.unread = std::move(unread);
   if (!options.predictions.empty()) write_whole(options.predictions, predictions_csv(validation));
-  if (options.format == Format::csv || options.format == Format::md)
-    throw UsageError("--format csv|md: for --cross; the rows of a validation are written by --predictions");
   print(options.format == Format::json ? validation_json(validation) : validation_text(validation));
   std::vector<Shortfall> shortfalls;
   for (const std::string& require : options.require) {
-    const auto found = require.ends_with(".csv") ? regressions(require, validation) : missed(require, validation);
+    const auto found = shortfalls_of(require, validation);
     shortfalls.insert(shortfalls.end(), found.begin(), found.end());
   }
   if (shortfalls.empty()) return ExitCode::done;
@@ -73,9 +81,10 @@ void add_validate(const Command& app, Action& action) {
       .one_of({"cell", "device", "model", "source"})
       .type_name("cell|device|model|source,...");
   command
-      .add_option("--require", options->require,
-                  "Fails (exit code 1) and says what moved unless this holds: 'tg_tps[stack=mlx] median <= 5 %', or no "
-                  "worse than an earlier --predictions file")
+      .add_option(
+          "--require", options->require,
+          "Fails (exit code 1) and says what moved unless this holds: 'tg_tps[stack=mlx] median <= 5 %' (or 0.05), "
+          "or no worse than an earlier --predictions file")
       .type_name("EXPR|FILE.csv");
   command.add_flag("--served", options->served,
                    "Throughputs of several sequences by simulating how they were measured, by concurrency; prints "

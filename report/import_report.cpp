@@ -62,9 +62,6 @@ std::string intake_text(const Intake& intake) {
   text += "\n";
   for (const auto& [reason, rows] : by_reason(intake))
     text += "  not taken: " + reason + " (" + std::to_string(rows.size()) + ")\n" + lines_of(rows);
-  for (const auto& [what, count] : intake.unknown)
-    text += "  " + what.first + " '" + what.second + "': " + counted(count, "run") +
-            " kept, but nothing can be predicted for " + (count == 1 ? "it" : "them") + "\n";
   for (const auto& [sentence, count] : intake.remarks)
     text += "  note: " + sentence + " (" + counted(count, "run") + ")\n";
   if (intake.added.duplicates > 0)
@@ -80,6 +77,18 @@ std::string intake_text(const Intake& intake) {
   return text;
 }
 
+// Of all files together.
+std::string unknown_text(const std::vector<Intake>& files) {
+  std::map<std::pair<std::string, std::string>, std::size_t> counts;
+  for (const Intake& intake : files)
+    for (const auto& [what, count] : intake.unknown) counts[what] += count;
+  std::string text;
+  for (const auto& [what, count] : counts)
+    text += what.first + " '" + what.second + "': " + counted(count, "run") +
+            " kept, but nothing can be predicted for " + (count == 1 ? "it" : "them") + "\n";
+  return text;
+}
+
 }  // namespace
 
 std::string import_text(const ImportReport& report) {
@@ -89,7 +98,16 @@ std::string import_text(const ImportReport& report) {
     text += intake_text(intake);
     added += intake.added.runs;
   }
-  return text + counted(added, "run") + " added to " + report.store + "\n";
+  return text + unknown_text(report.files) + counted(added, "run") + " added to " + report.store + "\n";
+}
+
+Table not_taken_table(const ImportReport& report) {
+  Table table{.columns = {{"file", "file"}, {"line", "line", true}, {"reason", "reason"}, {"detail", "detail"}},
+              .rows = {}};
+  for (const Intake& intake : report.files)
+    for (const NotTaken& row : intake.not_taken)
+      table.rows.push_back({{intake.file}, {std::int64_t{row.line}}, {row.reason}, {row.detail}});
+  return table;
 }
 
 std::string import_json(const ImportReport& report) {
@@ -100,7 +118,6 @@ std::string import_json(const ImportReport& report) {
     return result;
   };
   Table files = table({"file", "format", "taken", "not_taken", "added", "duplicates"});
-  Table not_taken = table({"file", "line", "reason", "detail"});
   Table unknown = table({"file", "reason", "name", "runs"});
   Table notes = table({"file", "note", "runs"});
   Table conflicts = table({"file", "line", "value", "run", "value_of_run"});
@@ -111,8 +128,6 @@ std::string import_json(const ImportReport& report) {
                           {integer(i.not_taken.size())},
                           {integer(i.added.runs)},
                           {integer(i.added.duplicates)}});
-    for (const NotTaken& row : i.not_taken)
-      not_taken.rows.push_back({{i.file}, {std::int64_t{row.line}}, {row.reason}, {row.detail}});
     for (const auto& [what, count] : i.unknown)
       unknown.rows.push_back({{i.file}, {what.first}, {what.second}, {integer(count)}});
     for (const auto& [sentence, count] : i.remarks) notes.rows.push_back({{i.file}, {sentence}, {integer(count)}});
@@ -123,7 +138,11 @@ std::string import_json(const ImportReport& report) {
   }
   return document_json(
       {{"schema", std::string("silicast.import/1")}, {"store", report.store}, {"unreadable", report.unreadable}},
-      {{"files", files}, {"not_taken", not_taken}, {"unknown", unknown}, {"notes", notes}, {"conflicts", conflicts}});
+      {{"files", files},
+       {"not_taken", not_taken_table(report)},
+       {"unknown", unknown},
+       {"notes", notes},
+       {"conflicts", conflicts}});
 }
 
 Table runs_table(const std::vector<StoredRun>& runs) {

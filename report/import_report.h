@@ -19,6 +19,8 @@ struct ImportReport {
 
 std::string import_text(const ImportReport& report);
 std::string import_json(const ImportReport& report);
+// The rows that were not taken, with file, line, reason and detail.
+Table not_taken_table(const ImportReport& report);
 
 // The runs of a store, newest last.
 Table runs_table(const std::vector<StoredRun>& runs);

@@ -50,6 +50,26 @@ Table reason_table(const Validation& v) {
   return table;
 }
 
+Table unknown_table(const Validation& v) {
+  Table table{.columns = {{"reason", "unknown"}, {"name", "name"}, {"rows", "rows", true}}};
+  std::vector<std::pair<std::pair<std::string, std::string>, std::size_t>> names(v.unknown.begin(), v.unknown.end());
+  std::stable_sort(names.begin(), names.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  for (const auto& [what, n] : names)
+    table.rows.push_back({shown(what.first), shown(what.second), shown(std::to_string(n))});
+  return table;
+}
+
+std::string unread_text(const Validation& v) {
+  constexpr std::size_t most = 20;
+  std::string text;
+  for (std::size_t i = 0; i < v.unread.size() && i < most; ++i) {
+    const BadRowOfFile& row = v.unread[i];
+    text += "  " + row.file + ":" + std::to_string(row.line) + ": " + row.what + "\n";
+  }
+  if (v.unread.size() > most) text += "  and " + std::to_string(v.unread.size() - most) + " more\n";
+  return text;
+}
+
 Table group_table(const Validation& v) {
   Table table;
   for (const auto& [column, value] : v.groups.front().by) table.columns.push_back({column, column});
@@ -136,6 +156,10 @@ std::string validation_text(const Validation& v) {
   if (!v.groups.empty()) text += "\n" + table_text(group_table(v));
   if (v.predicted > 0) text += "\n" + table_text(worst_table(v));
   if (!v.unsupported.empty()) text += "\n" + table_text(reason_table(v));
+  if (!v.unknown.empty()) text += "\n" + table_text(unknown_table(v));
+  if (!v.unread.empty())
+    text += "\n" + std::to_string(v.unread.size()) + (v.unread.size() == 1 ? " line is" : " lines are") +
+            " left out:\n" + unread_text(v);
   return text;
 }
 
@@ -144,6 +168,14 @@ std::string validation_json(const Validation& v) {
   Json unsupported = Json::object();
   for (const auto& [reason, n] : v.unsupported) unsupported[reason] = n;
   json["unsupported"] = std::move(unsupported);
+  Json unknown = Json::array();
+  for (const auto& [what, n] : v.unknown)
+    unknown.push_back({{"reason", what.first}, {"name", what.second}, {"rows", n}});
+  json["unknown"] = std::move(unknown);
+  Json unread = Json::array();
+  for (const BadRowOfFile& row : v.unread)
+    unread.push_back({{"file", row.file}, {"line", row.line}, {"reason", row.what}});
+  json["unread"] = std::move(unread);
   json["metrics"] = json_of(v.metrics);
   Json groups = Json::array();
   for (const ValidationGroup& group : v.groups) groups.push_back(json_of(group));

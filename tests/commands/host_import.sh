@@ -58,3 +58,20 @@ expect 2 "exclude each other" "$silicast" calibrate host --quick --import "$work
 expect 3 "missing.json" "$silicast" calibrate host --import "$work/missing.json"
 echo 'id,device,backend,model,quant,metric,value' > "$work/empty.csv"
 expect 3 "empty.csv" "$silicast" calibrate host --import "$work/empty.csv"
+
+# Runs of earlier imports stay in the fit, and a row of an unknown device costs no other.
+head -n 5 "$work/runs.csv" > "$work/first.csv"
+(head -n 1 "$work/runs.csv"; tail -n +6 "$work/runs.csv"
+ echo "odd,rtx-9999,llama.cpp-cuda,2026-09,llama-3.1-8b,Q8_0,512,,pp_tps,5000") > "$work/second.csv"
+again="$silicast calibrate host --store $work/again.sqlite --out $work/again"
+$again --import "$work/first.csv" >/dev/null 2>&1 || fail "the first of two imports failed"
+$again --import "$work/second.csv" > "$work/text" 2>/dev/null || fail "the second of two imports failed"
+grep -q "10 runs;\|5 runs;" "$work/text" || fail "the earlier runs are forgotten: $(cat "$work/text")"
+grep -q "^4 of the runs are of earlier imports" "$work/text" || fail "earlier runs are not told: $(cat "$work/text")"
+grep -q "line 8: 'rtx-9999'" "$work/text" || fail "the row of an unknown device is not told: $(cat "$work/text")"
+sed -n '1p;$p' "$work/second.csv" > "$work/unknown.csv"
+expect 3 "unknown.csv:2: .*rtx-9999" $again --import "$work/unknown.csv"
+
+# A folder that cannot be made is said before a run is stored.
+expect 3 "$work/runs.csv/q" "$silicast" calibrate host --store "$work/none.sqlite" --import "$work/runs.csv" --out "$work/runs.csv/q"
+[ ! -e "$work/none.sqlite" ] || fail "runs were stored though the profile could not be"

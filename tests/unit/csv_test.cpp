@@ -51,6 +51,22 @@ void expect_refused(std::string_view text, const std::vector<std::string>& parts
   expect_error<InputError>([&] { CsvTable(text, "t.csv"); }, parts);
 }
 
+TEST(Csv, OtherRecordsAreKeptBesideBadOnes) {
+  using namespace std::string_literals;
+  const std::string text =
+      "a,b\n1,2\n3\n4,5,6\n7,x\"y\n8,\"p\"q\n9,\0\n10,11\n12,\"open\n13,14\n15,\"also\n16,\"17\"\n"s;
+  std::vector<BadRow> bad;
+  const CsvTable table(text, "t.csv", &bad);
+  std::vector<std::string> kept;
+  for (const CsvRecord& record : table.records()) kept.push_back(record.fields[0]);
+  EXPECT_EQ(kept, (Fields{"1", "10", "13", "16"})) << "an open quote costs no line but its own";
+  std::vector<int> lines;
+  for (const BadRow& row : bad) lines.push_back(row.line);
+  EXPECT_EQ(lines, (std::vector{3, 4, 5, 6, 7, 9, 11}));
+  EXPECT_TRUE(bad[0].what.starts_with("1 fields")) << bad[0].what;
+  EXPECT_THROW(CsvTable("a,a\n1,2\n", "t.csv", &bad), InputError) << "without a header there is no table";
+}
+
 TEST(Csv, WhatNoProgramWritesIsRefused) {
   expect_refused("", {"t.csv:1", "names of the columns"});
   expect_refused("\n\n", {"t.csv:1", "names of the columns"});

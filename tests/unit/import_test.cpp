@@ -229,11 +229,62 @@ TEST(ImportHostile, NotAFormat) {
   EXPECT_INPUT_ERROR(import_runs("", "f", {}, database()), "is empty");
   EXPECT_INPUT_ERROR(import_runs("hello", "f", {}, database()), "none of the formats");
   EXPECT_INPUT_ERROR(import_runs("{\"a\": 1}", "f", {}, database()), "none of the formats");
-  EXPECT_INPUT_ERROR(import_runs(std::string(1 << 20, '['), "f", {}, database()), "none of the formats");
+  EXPECT_INPUT_ERROR(import_runs(std::string(1 << 20, '['), "f", {}, database()), "cut off");
   EXPECT_INPUT_ERROR(imported("mlx.txt", {.device = "rtx-4900"}), "rtx-4090");
   EXPECT_THROW(import_runs("", "f", {}, database(), "xml"), UsageError);
   const std::string deep = "[{\"avg_ts\": " + std::string(5000, '{') + std::string(5000, '}') + "}]";
   EXPECT_EQ(import_runs(deep, "f", {}, database()).not_taken.size(), 1U);
+}
+
+TEST(ImportHostile, CutOffBeforeTheFormatShows) {
+  EXPECT_INPUT_ERROR(import_runs("{\n\"a\": 1,\n", "f", {}, database()), "f:2: the JSON is cut off here");
+  EXPECT_INPUT_ERROR(import_runs("[{\"a\": \"un", "f", {}, database()), "f:1: the JSON is cut off here");
+  EXPECT_INPUT_ERROR(import_runs("{\"a\": tr", "f", {}, database()), "cut off");
+  EXPECT_INPUT_ERROR(import_runs("{\"a\" 1}", "f", {}, database()), "none of the formats");
+  const std::string empty = [] {
+    try {
+      import_runs(" \n", "f", {}, database());
+    } catch (const InputError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  }();
+  EXPECT_EQ(empty, "f: is empty") << "no format would help";
+}
+
+TEST(ImportServers, VllmServeOfAnotherServer) {
+  const auto backend = [](const std::string& name) {
+    const std::string text =
+        replaced(sample("vllm-serve.json"), R"("backend": "vllm")", R"("backend": ")" + name + "\"");
+    return import_runs(text, "x", {.device = "h100-sxm"}, database()).runs.at(0).observation.backend;
+  };
+  EXPECT_EQ(backend("vllm"), "vllm");
+  EXPECT_EQ(backend("sglang"), "sglang");
+  EXPECT_EQ(backend("sglang-oai"), "sglang");
+  EXPECT_EQ(backend("openai-chat"), "vllm") << "vLLM's own interface";
+  EXPECT_EQ(backend("tgi"), "tgi");
+}
+
+TEST(ImportServers, NegativeLatencyIsReported) {
+  const Imported file = import_runs(replaced(sample("vllm-serve.json"), "\"mean_ttft_ms\": ", "\"mean_ttft_ms\": -"),
+                                    "x", {.device = "h100-sxm"}, database());
+  EXPECT_EQ(file.runs.size(), 1U);
+  ASSERT_EQ(file.not_taken.size(), 1U);
+  EXPECT_EQ(file.not_taken[0].reason, "a value is not above 0");
+  EXPECT_TRUE(file.not_taken[0].detail.starts_with("ttft_s: -")) << file.not_taken[0].detail;
+}
+
+TEST(ImportMeasurements, LinesThatAreNoRows) {
+  const std::string good = "rtx-4090,llama.cpp-cuda,llama-3.1-8b,Q4_K_M,512,pp_tps,11000\n";
+  const Imported file = import_runs("id,device,backend,model,quant,prompt_len,metric,value\na," + good +
+                                        "b,too,few\nc," + good + "d,\"open," + good + "e," + good,
+                                    "m.csv", {}, database());
+  EXPECT_EQ(file.runs.size(), 3U);
+  ASSERT_EQ(file.not_taken.size(), 2U);
+  EXPECT_EQ(file.not_taken[0].line, 3);
+  EXPECT_EQ(file.not_taken[0].reason, "the line is no row of the table");
+  EXPECT_TRUE(file.not_taken[0].detail.starts_with("3 fields")) << file.not_taken[0].detail;
+  EXPECT_EQ(file.not_taken[1].line, 5);
 }
 
 TEST(ImportMeasurements, RowByRow) {
@@ -291,6 +342,57 @@ TEST(PlausibilityOfRuns, AgainstPhysicsAndUnits) {
   Observation unknown = row("tg_tps", 1e6);
   unknown.device = "rtx-9999";
   EXPECT_EQ(judge(unknown).not_judged, "unknown device");
+}
+
+std::string doubt_about(const Observation& o) {
+  static Plausibility judge(database());
+  const auto verdict = judge(o);
+  return verdict.doubt ? verdict.doubt->reason : "";
+}
+
+TEST(PlausibilityOfRuns, SeveralDevicesAndHosts) {
+  Observation eight = row("tg_tps", 800);
+  eight.device = "h100-sxm";
+  eight.backend = "vllm";
+  eight.quant = "BF16";
+  eight.device_count = 8;
+  EXPECT_EQ(doubt_about(eight), "");
+  eight.value = 2500;  // 8 x 3.35 TB/s over 15 GB, less the caches: about 2000
+  EXPECT_EQ(doubt_about(eight), "decodes faster than the memory can be read");
+  Observation partly = row("tg_tps", 40);
+  partly.model = "llama-3.1-70b";  // 42 GB
+  partly.gpu_layers = 20;
+  EXPECT_EQ(doubt_about(partly), "");
+  partly.value = 400;
+  EXPECT_EQ(doubt_about(partly), "decodes faster than the memory can be read");
+}
+
+TEST(PlausibilityOfRuns, UnitsOfEveryFigure) {
+  constexpr const char* unit = "the unit seems wrong";
+  EXPECT_EQ(doubt_about(row("pp_tps", 12)), unit) << "thousands of tokens";
+  EXPECT_EQ(doubt_about(row("size_gib", 4.92e9)), unit) << "bytes";
+  EXPECT_EQ(doubt_about(row("size_gib", 4920)), unit) << "MB";
+  EXPECT_EQ(doubt_about(row("power_w", 300)), "");
+  EXPECT_EQ(doubt_about(row("power_w", 0.3)), unit) << "kW";
+  EXPECT_EQ(doubt_about(row("power_w", 300'000)), unit) << "mW";
+  Observation unknown = row("tpot_s", 7.5e3);
+  unknown.device = "rtx-9999";
+  EXPECT_EQ(doubt_about(unknown), unit) << "no device at all";
+  Observation o = row("tg_tps", 150);
+  o.params_b = 8.03;
+  o.model_size_gib = 4.58;
+  o.device_memory_gb = 24;
+  EXPECT_EQ(doubt_about(o), "");
+  o.params_b = 8030;
+  EXPECT_EQ(doubt_about(o), unit) << "millions";
+  o.params_b = 8.03;
+  o.model_size_gib = 4690;
+  EXPECT_EQ(doubt_about(o), unit) << "MiB";
+  o.model_size_gib.reset();
+  o.device_memory_gb = 24564;
+  EXPECT_EQ(doubt_about(o), unit) << "MiB";
+  EXPECT_EQ(doubt_about(row("tgtps", 150)), "unknown metric");
+  EXPECT_EQ(doubt_about(row("ppl", 6.2)), "");
 }
 
 TEST(CatalogueNamesOfDevices, AsDriversPrintThem) {

@@ -2,9 +2,11 @@
 #include "calibration/store.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -144,6 +146,66 @@ TEST_F(Stores, CutOffFileIsReported) {
   Store(file(), Store::Mode::write).add({run_of(1)}, "");
   fs::resize_file(file(), 5000);
   EXPECT_THROW(Store(file(), Store::Mode::read).runs(), InputError);
+}
+
+// Runs in a process of its own, which may give up rights. Its result: 0, else what the action returned.
+template <class Action>
+int result_of_process(Action action) {
+  const pid_t child = fork();
+  if (child == 0) {
+    int code = 99;
+    try {
+      code = action();
+    } catch (const std::exception&) {
+    }
+    _exit(code);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST_F(Stores, ReadsWhatItMayNotWrite) {
+  Store(file(), Store::Mode::write).add({run_of(1)}, "");
+  const fs::path folder = file().parent_path();
+  fs::permissions(folder, fs::perms(0555));
+  EXPECT_EQ(result_of_process([&] {
+              if (geteuid() == 0 && setuid(65534) != 0) return 0;  // as nobody
+              return Store(file(), Store::Mode::read).runs().size() == 1 ? 0 : 1;
+            }),
+            0);
+  fs::permissions(folder, fs::perms(0755));
+}
+
+TEST_F(Stores, FullDiskIsSaid) {
+  Store(file(), Store::Mode::write).add({run_of(1)}, "");
+  EXPECT_EQ(result_of_process([&] {
+              std::signal(SIGXFSZ, SIG_IGN);
+              constexpr rlim_t most = 60'000;
+              const rlimit limit{most, most};
+              setrlimit(RLIMIT_FSIZE, &limit);
+              std::vector<silicast::Run> runs;
+              for (int i = 1; i < 2000; ++i) runs.push_back(run_of(1, i));
+              try {
+                Store(file(), Store::Mode::write).add(runs, "");
+              } catch (const InputError& error) {
+                const std::string what = error.what();
+                const bool names_it = what.starts_with(file().string()) && what.find("cannot be written") != what.npos;
+                return names_it && what.find("rollback") == what.npos ? 0 : 1;
+              }
+              return 2;
+            }),
+            0);
+  EXPECT_EQ(Store(file(), Store::Mode::read).runs().size(), 1U) << "all or none";
+}
+
+TEST_F(Stores, RunsToFitKeepTheirMark) {
+  Store store(file(), Store::Mode::write);
+  store.add({run_of(1)}, "a.csv");
+  store.add({run_of(1)}, std::string(host_import_mark) + "a.csv");
+  EXPECT_EQ(store.runs().at(0).file, "calibrate host --import a.csv") << "it was imported before";
+  store.add({run_of(1)}, "b.csv");
+  EXPECT_EQ(store.runs().at(0).file, "calibrate host --import a.csv");
 }
 
 TEST_F(Stores, ThreadsLoseNothing) {

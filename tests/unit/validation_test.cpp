@@ -89,6 +89,36 @@ TEST(Validation, PredictsWhatItCanAndCountsTheRest) {
     EXPECT_EQ(row.prediction.has_value(), row.status() == "ok") << row.observation.id;
 }
 
+TEST(Validation, NamesWhatItDoesNotKnow) {
+  const std::string odd =
+      "a,Abacus,llama.cpp-cuda,llama-3-8b,Q4_K_M,,,,,tg_tps,1,\n"
+      "b,Abacus,llama.cpp-cuda,llama-3-8b,Q4_K_M,,,,,tg_tps,2,\n"
+      "c,NVIDIA RTX 3090,llama.cpp-cuda,llama-3-8b,Q4_K_M,,,,,tgtps,2,\n"
+      "d,NVIDIA RTX 3090,llama.cpp-cuda,llama-3-8b,Q4_K_M,,,,,ppl,6,\n";
+  const Validation v = validate(parse_observations(header + odd, "m.csv"), database(), {});
+  EXPECT_EQ(v.unknown, (decltype(v.unknown){{{"unknown device", "Abacus"}, 2}, {{"unknown metric", "tgtps"}, 1}}));
+  EXPECT_NE(validation_text(v).find("Abacus"), std::string::npos);
+  EXPECT_NE(validation_json(v).find("\"name\": \"Abacus\""), std::string::npos);
+}
+
+TEST(Validation, BadLinesAreLeftOutAndNamed) {
+  const std::string file = testing::TempDir() + "silicast-bad-lines.csv";
+  std::ofstream(file) << header << rows << "i,too,few\n,no,id,m,q,,,,,tg_tps,5,\n";
+  std::vector<BadRowOfFile> bad;
+  const auto read = read_what_can_be_read({file}, bad);
+  EXPECT_EQ(read.size(), 8U);
+  ASSERT_EQ(bad.size(), 2U);
+  EXPECT_EQ(bad[0].file, file);
+  EXPECT_EQ(bad[0].line, 10);
+  EXPECT_EQ(bad[1].line, 11);
+  Validation v = validated();
+  v.unread = bad;
+  EXPECT_NE(validation_text(v).find("2 lines are left out:\n  " + file + ":10: 3 fields"), std::string::npos);
+  std::ofstream(file) << header << "i,too,few\n";
+  EXPECT_THROW(read_what_can_be_read({file}, bad), InputError) << "nothing is left";
+  std::remove(file.c_str());
+}
+
 TEST(Validation, BenchmarksMayGoBeyondTheContextThatAModelWasTrainedFor) {
   const std::string deep = "a,NVIDIA RTX 3090,llama.cpp-cuda,llama-3-8b,Q4_K_M,16384,,0,1,pp_tps,3000,\n";
   const Validation v = validate(parse_observations(header + deep, "m.csv"), database(), {});
@@ -167,7 +197,13 @@ TEST(Requirement, HoldsOrSaysWhichRows) {
   const Validation v = validated();
   EXPECT_TRUE(missed("tg_tps rows >= 2", v).empty());
   EXPECT_TRUE(missed("tg_tps median <= 1000 %", v).empty());
-  EXPECT_TRUE(missed("tg_tps median <= 10", v).empty()) << "a fraction without the sign";
+  EXPECT_TRUE(missed("tg_tps median <= 0.999", v).empty()) << "a fraction without the sign";
+  expect_error<UsageError>([&] { missed("tg_tps median <= 20", v); }, {"2000 %", "'20 %'", "0.2"});
+  expect_error<UsageError>([] { check_requirement("tg_tps coverage >= 70"); }, {"7000 %", "'70 %'"});
+  EXPECT_THROW(check_requirement("tg_tps median <= 1"), UsageError) << "1 % or 100 %?";
+  EXPECT_THROW(check_requirement("no-such-file.csv"), InputError);
+  check_requirement("tg_tps rows >= 2");
+  check_requirement("tg_tps median <= 20 %");
   EXPECT_TRUE(missed("tg_tps[quant=Q4_K_M] bias >= -100 %", v).empty());
   EXPECT_THROW(missed("tg_tps median", v), UsageError);
   EXPECT_THROW(missed("tg_tps meidan <= 5 %", v), UsageError);

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Measurements as processes read and write them: bad lines beside good ones, links and pipes as targets, too little to fit.
+# Usage: intake.sh SILICAST
+set -euo pipefail
+silicast=$1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export XDG_DATA_HOME=$work
+
+fail() { echo "intake.sh: $*" >&2; exit 1; }
+# expect CODE TEXT COMMAND...: the exit code, and what stdout or stderr says.
+expect() {
+  local code=$1 text=$2 got=0
+  shift 2
+  "$@" >"$work/out" 2>&1 || got=$?
+  [ "$got" = "$code" ] || fail "$*: exit code $got instead of $code: $(cat "$work/out")"
+  grep -q -- "$text" "$work/out" || fail "$*: '$text' is not in: $(cat "$work/out")"
+}
+
+cat > "$work/runs.csv" <<'CSV'
+id,device,backend,model,quant,prompt_len,gen_len,metric,value
+a,rtx-4090,llama.cpp-cuda,llama-3.1-8b,Q4_K_M,512,,pp_tps,11000
+b,too,few
+c,abacus,llama.cpp-cuda,llama-3.1-8b,Q4_K_M,,128,tg_tps,150
+CSV
+cp "$work/runs.csv" "$work/more.csv"
+
+expect 0 "runs.csv:3: 3 fields" "$silicast" validate "$work/runs.csv"
+expect 0 "line 3: 3 fields" "$silicast" calibrate import "$work/runs.csv"
+expect 0 "unknown device 'abacus': 2 runs" "$silicast" calibrate import "$work/runs.csv" "$work/more.csv" --store "$work/two"
+expect 2 "2000 %" "$silicast" validate "$work/missing.csv" --require 'pp_tps median <= 20'
+printf '{"a": 1,\n' > "$work/cut.json"
+expect 3 "cut.json:1: the JSON is cut off" "$silicast" calibrate import "$work/cut.json"
+
+# A link stays one, a pipe is written to, a file stays whole.
+echo old > "$work/file.csv"
+ln -s file.csv "$work/link.csv"
+ln -s new.csv "$work/dangling.csv"
+mkfifo "$work/pipe"
+"$silicast" calibrate export "$work/link.csv" >/dev/null
+"$silicast" calibrate export "$work/dangling.csv" >/dev/null
+cat "$work/pipe" > "$work/read.csv" & reader=$!
+"$silicast" calibrate export "$work/pipe" >/dev/null
+wait "$reader"
+[ -L "$work/link.csv" ] && [ -L "$work/dangling.csv" ] && [ -p "$work/pipe" ] || fail "a target was replaced"
+for file in file.csv new.csv read.csv; do grep -q "^id," "$work/$file" || fail "$file holds no runs"; done
+expect 0 "^id," "$silicast" calibrate export /dev/stdout
+expect 3 "/dev/full: cannot be written: No space left" "$silicast" calibrate export /dev/full
+
+head -n 2 "$work/runs.csv" > "$work/few.csv"
+expect 1 "llama.cpp-cuda: 1 rows (rtx-4090 1)" "$silicast" calibrate fit "$work/few.csv" --out "$work/profiles"
+expect 2 "'99-1'" "$silicast" calibrate fit "$work/few.csv" --out "$work/profiles" --date 99-1
