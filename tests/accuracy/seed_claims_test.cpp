@@ -70,7 +70,9 @@ TEST(UnifiedMemory, HoldsWhatTwoA6000DoNot) {
 
 // ---- Kernels on an M2 Ultra: one weight matrix of 4096 rows and 14336 columns, as the log has it
 
-double kernel_seconds(const char* type, double columns) {
+// use(evaluator) of the product alone, weights read at that rate.
+template <class Use>
+double of_kernel(const char* type, BytesPerSecond bandwidth, Use use) {
   Workload workload;
   workload.type_table = database().types();
   const TypeId id = workload.type_table->at(type);
@@ -81,13 +83,17 @@ double kernel_seconds(const char* type, double columns) {
   static const auto device = database().device("m2-ultra-76");
   static const auto stack = database().stack("llama.cpp-metal");
   const TypeId f16 = workload.type_table->at("F16");
-  const StepEvaluator evaluator(graph, workload,
-                                {.processor = *device->gpu,
-                                 .dram_bandwidth = device->memory.achievable_bandwidth,
-                                 .stack = stack.get(),
-                                 .key_type = f16,
-                                 .value_type = f16});
-  return evaluator.per_op({.batch = columns}).front().cost.seconds.value();
+  return use(StepEvaluator(graph, workload,
+                           {.processor = *device->gpu,
+                            .dram_bandwidth = bandwidth,
+                            .stack = stack.get(),
+                            .key_type = f16,
+                            .value_type = f16}));
+}
+
+double kernel_seconds(const char* type, double columns) {
+  return of_kernel(type, database().device("m2-ultra-76")->memory.achievable_bandwidth,
+                   [&](const StepEvaluator& e) { return e.per_op({.batch = columns}).front().cost.seconds.value(); });
 }
 
 // The log's loop is hot: matrices up to 62 MB stay in the system-level cache, so a kernel's own arithmetic shows.
@@ -108,23 +114,8 @@ TEST_P(KernelOrder, OfOneColumnOnM2Ultra) {
 // Q2_K, Q4_K, Q6_K), the counts of instructions from the kernels' sources. Look-ups of codebooks are rated by one
 // figure for all tables: within a quarter.
 double unpacking_seconds(const char* type) {
-  Workload workload;
-  workload.type_table = database().types();
-  const TypeId id = workload.type_table->at(type);
-  workload.tensors = {{.role = TensorRole::ffn_down, .layer = 0, .shape = {14336, 4096, 1}}};
-  workload.types = {id};
-  StepGraph graph;
-  graph.ops = {{.kind = OpKind::matmul, .name = "matmul", .matmul = {.type = id, .in = 14336, .out = 4096}}};
-  static const auto device = database().device("m2-ultra-76");
-  static const auto stack = database().stack("llama.cpp-metal");
-  const TypeId f16 = workload.type_table->at("F16");
-  const StepEvaluator evaluator(graph, workload,
-                                {.processor = *device->gpu,
-                                 .dram_bandwidth = BytesPerSecond(1e15),
-                                 .stack = stack.get(),
-                                 .key_type = f16,
-                                 .value_type = f16});
-  return evaluator.work({.batch = 1}).front().dequant;
+  constexpr BytesPerSecond hot(1e15);
+  return of_kernel(type, hot, [](const StepEvaluator& e) { return e.work({.batch = 1}).front().dequant; });
 }
 
 struct TimesSlower {
