@@ -6,6 +6,7 @@
 // Nothing is fitted to these rows: they are orderings, and feasibility.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdio>
 
 #include "model/database.h"
@@ -111,8 +112,8 @@ TEST_P(KernelOrder, OfOneColumnOnM2Ultra) {
 
 // Claims 13, 16 and 17 as figures: the log's time of the slower type over that of the faster. The log is hot, so it is
 // the arithmetic that is compared; the share of the peak that unpacking reaches comes from four of its types (Q4_0,
-// Q2_K, Q4_K, Q6_K), the counts of instructions from the kernels' sources. Look-ups of codebooks are rated by one
-// figure for all tables: within a quarter.
+// Q2_K, Q4_K, Q6_K), the counts of instructions from the kernels' sources. Rows that do not
+// agree say so, and fail once they do: the look-ups of codebooks are rated by one figure for all tables.
 double unpacking_seconds(const char* type) {
   constexpr BytesPerSecond hot(1e15);
   return of_kernel(type, hot, [](const StepEvaluator& e) { return e.work({.batch = 1}).front().dequant; });
@@ -122,26 +123,26 @@ struct TimesSlower {
   const char* faster;
   const char* slower;
   double paper;
-  double tolerance;
+  bool open = false;
 };
 
 class KernelRatio : public testing::TestWithParam<TimesSlower> {};
 
 TEST_P(KernelRatio, OfOneColumnOnM2Ultra) {
-  const auto& [faster, slower, paper, tolerance] = GetParam();
+  const auto& [faster, slower, paper, open] = GetParam();
+  constexpr double tolerance = 0.15;
   const double silicast = unpacking_seconds(slower) / unpacking_seconds(faster);
   std::printf("  %s over %s: paper %.2f, silicast %.2f, within %.0f %%\n", slower, faster, paper, silicast,
               100 * tolerance);
-  EXPECT_NEAR(silicast / paper, 1, tolerance);
+  EXPECT_EQ(std::abs(silicast / paper - 1) > tolerance, open);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Paper, KernelRatio,
-    testing::Values(TimesSlower{"Q4_0", "Q2_K", 1.21, 0.15}, TimesSlower{"Q4_0", "Q4_K", 1.32, 0.15},
-                    TimesSlower{"Q4_0", "Q3_K", 1.53, 0.15}, TimesSlower{"Q4_0", "IQ3_XXS", 1.88, 0.25},
-                    TimesSlower{"Q4_0", "IQ1_S", 2.28, 0.25}, TimesSlower{"Q8_0", "IQ1_S", 1.59, 0.15},
-                    TimesSlower{"Q3_K", "IQ3_S", 1.23, 0.25}, TimesSlower{"Q4_K", "IQ4_XS", 1.33, 0.15},
-                    TimesSlower{"Q2_K", "IQ2_S", 1.86, 0.15}, TimesSlower{"Q4_K", "Q5_K", 1.28, 0.15}));
+INSTANTIATE_TEST_SUITE_P(Paper, KernelRatio,
+                         testing::Values(TimesSlower{"Q4_0", "Q2_K", 1.21}, TimesSlower{"Q4_0", "Q4_K", 1.32},
+                                         TimesSlower{"Q4_0", "Q3_K", 1.53}, TimesSlower{"Q4_0", "IQ3_XXS", 1.88, true},
+                                         TimesSlower{"Q4_0", "IQ1_S", 2.28, true}, TimesSlower{"Q8_0", "IQ1_S", 1.59},
+                                         TimesSlower{"Q3_K", "IQ3_S", 1.23, true}, TimesSlower{"Q4_K", "IQ4_XS", 1.33},
+                                         TimesSlower{"Q2_K", "IQ2_S", 1.86}, TimesSlower{"Q4_K", "Q5_K", 1.28}));
 
 TEST(KernelOrder, ByteWeightsBeforeAllCodebooks) {
   for (const char* type :
