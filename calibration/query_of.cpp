@@ -48,6 +48,7 @@ std::optional<std::int64_t> noted_number(std::string_view notes, std::string_vie
 
 // Sources name speculative decoding in the notes.
 bool is_speculative(std::string_view notes) {
+  if (contains_any(notes, {"no draft", "no speculat", "no mtp", "without mtp", "mtp off"})) return false;
   return contains_any(notes, {"speculat", "mtp", "draft", "eagle", "dflash"});
 }
 
@@ -298,7 +299,14 @@ QueryMapper::Names QueryMapper::names_of(const Catalogue& catalogue) {
     names.emplace(canonical_name(entry.id), entry.id);
     for (const std::string& alias : entry.aliases) names.emplace(canonical_name(alias), entry.id);
   }
+  for (const Entry& entry : catalogue.all()) names.emplace(canonical_name(entry.name), entry.id);
   return names;
+}
+
+// Kept apart: reading every model's shape takes longer than a few rows do.
+const CatalogueNames& QueryMapper::printed_names() const {
+  std::call_once(printed_->once, [&] { printed_->names.emplace(*database_); });
+  return *printed_->names;
 }
 
 QueryMapper::QueryMapper(const Database& database)
@@ -389,29 +397,40 @@ std::optional<Unpredicted> QueryMapper::fill_names(const Observation& row, Query
     query.device = row.device;
   else if (const auto own = user_folder() / "devices" / (device + ".yaml"); std::filesystem::exists(own))
     query.device = own.string();
+  else if (const auto printed = printed_names().device(row.device, lower(row.backend).ends_with("cpu")))
+    query.device = printed->name;
   else
     return Unpredicted{"unknown device", row.device};
 
-  const auto model = models_.find(canonical_name(row.model));
-  if (model == models_.end()) return Unpredicted{"unknown model", row.model};
-  query.model = model->second;
+  if (const auto model = models_.find(canonical_name(row.model)); model != models_.end())
+    query.model = model->second;
+  else if (const auto printed = printed_names().model_by_name(
+               row.model, row.params_b ? std::optional(*row.params_b * 1e9) : std::nullopt))
+    query.model = *printed;
+  else
+    return Unpredicted{"unknown model", row.model};
 
   if (row.quant.empty()) return Unpredicted{"quant is missing", ""};
   // A date or "+imatrix" behind the scheme's name is the reader's business.
-  const QuantName name = parse_quant_name(row.quant);
-  const auto quant = quants_.find(canonical_name(name.scheme));
-  if (quant == quants_.end()) return Unpredicted{"unknown quantization", row.quant};
   query.quant = row.quant;
+  if (!quants_.contains(canonical_name(parse_quant_name(row.quant).scheme)))
+    query.quant = quant_of_llama_type(row.quant);
+  const QuantName name = parse_quant_name(query.quant);
+  if (!quants_.contains(canonical_name(name.scheme))) return Unpredicted{"unknown quantization", row.quant};
   if (row.model_size_gib && database_->quant(name.scheme)->approximate) query.model_size = *row.model_size_gib * 1_GiB;
 
   const auto stack = stack_of(row, query);
   if (!stack) return Unpredicted{"no stack for the backend", row.backend};
   query.stack = *stack;
-  // GGUFs of gpt-oss are named after the type of all but the experts, which stay MXFP4: the catalogue calls them
-  // gpt-oss-F16.
-  const auto experts_apart = quants_.find(canonical_name("gpt-oss-" + row.quant));
-  if (query.model.starts_with("gpt-oss") && is_llama_cpp(query.stack) && experts_apart != quants_.end())
-    query.quant = experts_apart->second;
+  // GGUFs of gpt-oss are named after the type of all but the experts, which stay MXFP4: the catalogue knows some as
+  // gpt-oss-F16, and otherwise everything else in Q8_0 comes close.
+  if (query.model.starts_with("gpt-oss") && is_llama_cpp(query.stack)) {
+    const auto experts_apart = quants_.find(canonical_name("gpt-oss-" + query.quant));
+    if (experts_apart != quants_.end())
+      query.quant = experts_apart->second;
+    else if (!contains(lower(query.quant), "mxfp4"))
+      query.quant = "MXFP4_MOE";
+  }
   return std::nullopt;
 }
 

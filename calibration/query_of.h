@@ -14,11 +14,13 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "calibration/catalogue_names.h"
 #include "calibration/measured.h"
 #include "calibration/observation.h"
 #include "model/database.h"
@@ -97,6 +99,7 @@ class QueryMapper {
                                                         Question& question) const;
   [[nodiscard]] std::string defaults_of(const std::string& stack, const Query& query) const;
   void fill_memory(const Observation& row, Query& query) const;
+  [[nodiscard]] const CatalogueNames& printed_names() const;
 
   static Names names_of(const Catalogue& catalogue);
 
@@ -106,6 +109,12 @@ class QueryMapper {
   Names quants_;
   Names stacks_;
   std::vector<Generation> generations_;
+
+  struct Printed {
+    std::once_flag once;
+    std::optional<CatalogueNames> names;
+  };
+  std::shared_ptr<Printed> printed_ = std::make_shared<Printed>();  // names as programs print them, when one is met
 };
 
 }  // namespace silicast

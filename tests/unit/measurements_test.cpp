@@ -19,6 +19,7 @@ std::set<std::string> names_of(const Catalogue& catalogue) {
   std::set<std::string> names;
   for (const Entry& entry : catalogue.all()) {
     names.insert(canonical_name(entry.id));
+    names.insert(canonical_name(entry.name));
     for (const std::string& alias : entry.aliases) names.insert(canonical_name(alias));
   }
   return names;
