@@ -47,6 +47,19 @@ std::vector<std::string> read_types(const Section& section, std::string_view key
   return result;
 }
 
+// Of a product's or an attention's kernel: what some of its architectures reach of its share.
+template <class Kernel>
+void read_shares(const Section& section, Kernel& kernel) {
+  const auto by_architecture = section.section("share_by_architecture");
+  if (!by_architecture) return;
+  for (const auto& [architecture, node] : by_architecture->entries()) {
+    const auto& runs_on = kernel.architectures;
+    if (!runs_on.empty() && std::find(runs_on.begin(), runs_on.end(), architecture) == runs_on.end())
+      by_architecture->fail(architecture, "the kernel's architectures do not name it");
+    kernel.share_by_architecture[architecture] = by_architecture->share(architecture, 1);
+  }
+}
+
 MatmulKernel read_matmul(const std::string& name, const Section& section, const TypeTable& types) {
   MatmulKernel kernel;
   kernel.name = name;
@@ -55,13 +68,7 @@ MatmulKernel read_matmul(const std::string& name, const Section& section, const 
   kernel.needs = section.texts("needs");
   if (section.has("experts")) kernel.experts = section.flag("experts", false);
   kernel.columns = read_columns(section, "columns", kernel.columns);
-  if (const auto by_architecture = section.section("share_by_architecture"))
-    for (const auto& [architecture, node] : by_architecture->entries()) {
-      const auto& runs_on = kernel.architectures;
-      if (!runs_on.empty() && std::find(runs_on.begin(), runs_on.end(), architecture) == runs_on.end())
-        by_architecture->fail(architecture, "the kernel's architectures do not name it");
-      kernel.share_by_architecture[architecture] = by_architecture->share(architecture, 1);
-    }
+  read_shares(section, kernel);
   if (const auto by_type = section.section("columns_by_type"))
     for (const auto& [type, node] : by_type->entries()) {
       if (!types.find(type)) by_type->fail(type, "unknown type");
@@ -109,11 +116,14 @@ void insert_kernel(std::vector<MatmulKernel>& kernels, MatmulKernel kernel, cons
 AttentionKernel read_attention(const std::string& name, const Section& section) {
   AttentionKernel kernel;
   kernel.name = name;
+  kernel.architectures = section.texts("architectures");
   kernel.columns = read_columns(section, "columns", kernel.columns);
+  kernel.key_values = section.optional_number("key_values", 1, most_columns).value_or(kernel.key_values);
   kernel.quantized = section.flag("quantized", false);
   kernel.grouped = section.flag("grouped", false);
   kernel.units = read_units(section);
   kernel.unit_share = section.share("unit_share", 1);
+  read_shares(section, kernel);
   kernel.dram_share = section.share("dram_share", 1);
   kernel.launches = section.optional_number("launches", 0, most_launches).value_or(1);
   kernel.key_overhead = section.optional_number("key_overhead", 0, most_instructions).value_or(0);

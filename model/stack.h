@@ -70,11 +70,14 @@ struct MatmulKernel {
 
 struct AttentionKernel {
   std::string name;
-  double columns = std::numeric_limits<double>::infinity();  // at most so many new tokens a sequence
-  bool quantized = false;                                    // only for caches of quantized types
+  std::vector<std::string> architectures;                       // empty: all
+  double columns = std::numeric_limits<double>::infinity();     // at most so many new tokens a sequence
+  double key_values = std::numeric_limits<double>::infinity();  // at most so many in a key
+  bool quantized = false;                                       // only for caches of quantized types
   bool grouped = false;  // only where several heads of the query share keys and values
   std::vector<Unit> units;
   double unit_share = 1;
+  std::map<std::string, double, std::less<>> share_by_architecture;  // of unit_share
   double dram_share = 1;
   double launches = 1;
   double key_overhead = 0;    // multiply-adds of a query's head for each key, beside those of its values

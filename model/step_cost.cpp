@@ -33,10 +33,12 @@ constexpr double cache_share_for_activations = 0.5;
 // Norms, rotations, activations, sums of a CPU: one correction for all.
 constexpr std::string_view cpu_vector_kernel = "vector operations";
 
+// No names: all.
+bool lists(const std::vector<std::string>& names, std::string_view name) {
+  return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
+}
+
 bool applies(const MatmulKernel& kernel, const TensorType& type, bool experts, const Processor& processor) {
-  const auto lists = [](const std::vector<std::string>& names, std::string_view name) {
-    return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
-  };
   if (kernel.experts && *kernel.experts != experts) return false;
   if (!lists(kernel.types, type.name) || !lists(kernel.architectures, processor.architecture)) return false;
   const auto& sets = processor.instruction_sets;
@@ -44,8 +46,13 @@ bool applies(const MatmulKernel& kernel, const TensorType& type, bool experts, c
                      [&](const std::string& set) { return std::find(sets.begin(), sets.end(), set) != sets.end(); });
 }
 
+// Half precision that is slower than single precision (Pascal's consumer cards) counts as absent, as it does for the
+// stacks.
 const Unit* first_present(const std::vector<Unit>& units, const Processor& processor) {
-  const auto at = std::find_if(units.begin(), units.end(), [&](Unit unit) { return processor.has(unit); });
+  const auto present = [&](Unit unit) {
+    return processor.has(unit) && !(unit == Unit::fp16 && processor.peak(unit) < processor.peak(Unit::fp32));
+  };
+  const auto at = std::find_if(units.begin(), units.end(), present);
   return at == units.end() ? nullptr : &*at;
 }
 
@@ -337,7 +344,8 @@ const AttentionKernel& StepEvaluator::attention_kernel_of(const AttentionShape& 
   const bool grouped = attention.heads > attention.kv_heads;
   const auto applies = [&](const AttentionKernel& kernel) {
     return group.new_tokens <= kernel.columns && (grouped || !kernel.grouped) &&
-           (quantized_cache_ || !kernel.quantized);
+           (quantized_cache_ || !kernel.quantized) && static_cast<double>(attention.key_dim) <= kernel.key_values &&
+           lists(kernel.architectures, executor_.processor.architecture);
   };
   const AttentionKernel* kernel = kernels.data();
   while (!applies(*kernel) && kernel != &kernels.back()) ++kernel;
@@ -373,8 +381,11 @@ OpWork StepEvaluator::attention_cost(const Compiled& compiled, const AttentionKe
   const Unit* unit = first_present(kernel.units, executor_.processor);
   const double peak = unit != nullptr ? executor_.processor.peak(*unit).value() : 1 / vector_seconds_per_flop_;
   const double values = static_cast<double>(a.key_dim + a.value_dim);
+  const auto of_architecture = kernel.share_by_architecture.find(executor_.processor.architecture);
+  const double share =
+      kernel.unit_share * (of_architecture == kernel.share_by_architecture.end() ? 1 : of_architecture->second);
   const double arithmetic =
-      cost.operations * (1 + kernel.key_overhead / values) / (peak * kernel.unit_share * executor_.matrix_clock);
+      cost.operations * (1 + kernel.key_overhead / values) / (peak * share * executor_.matrix_clock);
   if (unit != nullptr && is_matrix(*unit)) {
     cost.matrix = arithmetic;
     cost.shares_vector_units = executor_.processor.matrix_on_vector_units;
@@ -401,7 +412,13 @@ OpWork StepEvaluator::state_cost(const Compiled& compiled, const BatchTotals& to
   const double bytes = 2 * totals.sequences * static_cast<double>(compiled.op.state) * f32_bytes;
   cost.dram += bytes * seconds_per_byte_;
   cost.dram_bytes += bytes;
-  if (compiled.op.kind != OpKind::convolution) cost.alu /= executor_.stack->recurrent_share;
+  if (compiled.op.kind != OpKind::convolution) {
+    // A core takes a head's state, of 128 keys by 128 values in most models: with fewer of them than cores, some idle.
+    constexpr double state_of_core = 128 * 128;
+    const auto cores = static_cast<double>(executor_.processor.cores);
+    const double busy = totals.sequences * static_cast<double>(compiled.op.state) / state_of_core;
+    cost.alu *= cores / (std::clamp(busy, 1.0, cores) * executor_.stack->recurrent_share);
+  }
   cost.apply(vector_factors_);
   return cost;
 }
