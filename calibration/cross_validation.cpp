@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 #include <set>
+#include <tuple>
 
 #include "model/parameter_spread.h"
 
@@ -149,7 +150,7 @@ HeldOut HeldOutPredictor::unaided(const FitRow& row, std::size_t fold) {
   const Profile& profile = at == profiles_.end() ? none_ : at->second;
   const Known& known = known_.try_emplace({row.family, row.scope}, profile, row.scope).first->second;
   const StepCost cost = row.cost(known.corrections);
-  HeldOut held{.row = &row, .fold = fold};
+  HeldOut held{.row = &row, .fold = fold, .weight = row.weight};
   held.predicted = held.unaided = row.tokens / cost.seconds.value();
   held.bound = cost.bottleneck();
   held.level = profile.level(row.scope);
@@ -175,13 +176,22 @@ CrossValidation cross_validate(const std::vector<FitRow>& rows, FoldBy by, std::
   return result;
 }
 
+void weigh_by_machine(std::vector<HeldOut>& rows) {
+  const auto machine = [](const HeldOut& held) {
+    return std::tuple(held.row->source, held.row->scope.device, is_prefill(held));
+  };
+  std::map<std::tuple<std::string, std::string, bool>, double> total;
+  for (const HeldOut& held : rows) total[machine(held)] += held.row->weight;
+  for (HeldOut& held : rows) held.weight = held.row->weight / total[machine(held)];
+}
+
 double scale_for(const std::vector<const HeldOut*>& rows) {
   std::vector<std::pair<double, double>> needed;  // s^2 of each row, weight
   double total = 0;
   for (const HeldOut* held : rows) {
     const double off = std::log(held->row->measured / held->predicted) / (z90 * held->open);
-    needed.emplace_back(std::max(0.0, off * off - held->parameter_sd * held->parameter_sd), held->row->weight);
-    total += held->row->weight;
+    needed.emplace_back(std::max(0.0, off * off - held->parameter_sd * held->parameter_sd), held->weight);
+    total += held->weight;
   }
   std::sort(needed.begin(), needed.end());
   constexpr double covered = 0.8;
@@ -195,6 +205,12 @@ std::array<ResidualScale, evidence_level_count> residual_scales(const std::vecto
                                                                 const std::string& family,
                                                                 std::optional<std::size_t> without) {
   constexpr std::size_t enough = 40;
+  constexpr std::size_t enough_machines = 8;  // fewer say what one of them is like
+  const auto suffice = [](const std::vector<const HeldOut*>& held_out) {
+    std::set<std::pair<std::string, std::string>> machines;
+    for (const HeldOut* held : held_out) machines.emplace(held->row->source, held->row->scope.device);
+    return held_out.size() >= enough && machines.size() >= enough_machines;
+  };
   std::array<ResidualScale, evidence_level_count> scales{};
   for (const bool prefill : {false, true}) {
     double before = 0;
@@ -206,7 +222,7 @@ std::array<ResidualScale, evidence_level_count> residual_scales(const std::vecto
         others.push_back(held);
         if (held->row->family == family) own.push_back(held);
       }
-      double scale = own.size() >= enough ? scale_for(own) : others.size() >= enough ? scale_for(others) : before;
+      double scale = suffice(own) ? scale_for(own) : suffice(others) ? scale_for(others) : before;
       // Less evidence is never surer.
       scale = std::max(scale, before);
       before = scale;

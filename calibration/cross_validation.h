@@ -25,6 +25,7 @@ std::string_view name_of(FoldBy by);
 struct HeldOut {
   const FitRow* row = nullptr;
   std::size_t fold = 0;
+  double weight = 1;  // in the scale of the residuals; the row's own, unless machines are to count the same
   EvidenceLevel level = EvidenceLevel::datasheet;
   double predicted = 0;     // tokens per second
   double parameter_sd = 0;  // of its logarithm
@@ -86,6 +87,9 @@ class HeldOutPredictor {
   std::map<Machine, ResidualField> fields_;
   std::map<std::pair<std::string, Scope>, Known> known_;
 };
+
+// Lets every machine (a device of a source) count the same in each phase, however many rows it has.
+void weigh_by_machine(std::vector<HeldOut>& rows);
 
 // The s with which the weighted share of rows within z90 open sqrt(s^2 + sd^2) is 80 %.
 double scale_for(const std::vector<const HeldOut*>& rows);

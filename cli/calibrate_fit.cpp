@@ -24,20 +24,22 @@ struct CalibrateFitOptions {
   std::string date;
 };
 
-// Scales of the residuals that sources, models and devices leave when they are held out: who asks is a new source, with
-// a measured device and a model that was measured there, or with another model, or another device. The machine's own
-// runs are not at hand.
+// Scales of the residuals that sources and devices leave when they are held out: who asks is a new source, with a
+// measured device or another. Every machine counts the same, since hardly anybody asks for the few that most rows are
+// of. The machine's own runs are not at hand.
 void set_residuals(Profiles& profiles, const std::vector<FitRow>& rows, unsigned threads) {
   std::vector<CrossValidation> runs;
-  for (const FoldBy by : {FoldBy::source, FoldBy::model, FoldBy::device})
+  for (const FoldBy by : {FoldBy::source, FoldBy::device})
     runs.push_back(cross_validate(rows, by, folds, threads, progress_line));
   std::vector<const HeldOut*> all;
-  for (CrossValidation& run : runs)
+  for (CrossValidation& run : runs) {
+    weigh_by_machine(run.rows);
     for (HeldOut& held : run.rows) {
       held.predicted = held.unaided;
       held.open = 1;
       all.push_back(&held);
     }
+  }
   for (auto& [family, profile] : profiles) profile.residual = residual_scales(all, family);
 }
 
