@@ -177,7 +177,9 @@ constexpr std::string_view unknowns = R"(## What is not known
   exceed the last-level cache (each 16 queries read them anew), and 10 times on Intel's Battlemage, whose driver has no fast path.
 - Which Vulkan driver ran (RADV, AMDVLK) is known only where notes say so: RADV of summer 2025 reaches 0.7 of AMDVLK's prefill on
   RDNA 3.5, AMDVLK of 2026 a quarter of RADV's.
-- The scoreboards date their rows by the copy, not the run: builds of a year stand for the newest generation.
+- The scoreboards date their rows by the copy, not the run: where the commit's month is not known, the middle between the start of
+  the discussion and the copy stands for it.
+- AMD's own driver for Vulkan under Windows reaches 0.6 of RADV's prefill on an RX 9070 XT (one machine): it is not told apart.
 - Tables of pull requests show builds of a day that no release has, often with micro-batches of a few tokens: they are in the fit, each
   column with the kernels that its build had, and make up most of the far prefill errors under CUDA. MMQ of 2024 changed with every
   month (int8 MMA, stream-k, types one by one): one share per generation leaves 20 to 50 % on some types (Q6_K on RTX 4090).
