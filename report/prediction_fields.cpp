@@ -69,6 +69,7 @@ void add_query(Fields f, const ResolvedQuery& q) {
   f.add("parameters", q.parameters);
   f.add("active_parameters", q.active_parameters);
   f.add("quant", q.asked.quant);
+  f.add("quant_origin", std::string(name_of(q.asked.quant_origin)));
   f.add("bits_per_weight", q.bits_per_weight);
   f.add("device", q.asked.device);
   f.add("device_id", q.device_id);

@@ -69,7 +69,8 @@ std::string parameters(const ResolvedQuery& q) {
 std::string title(const ResolvedQuery& q, const Paint& paint) {
   const std::string release = q.stack_release.empty() ? "" : " of " + q.stack_release;
   return paint.bold(q.model_name + " in " + q.asked.quant + " on " + q.device_name) + "\n" +
-         wrapped(parameters(q) + ", " + rounded(q.bits_per_weight, shown_digits) + " bits per weight; " +
+         wrapped(parameters(q) + ", " + rounded(q.bits_per_weight, shown_digits) + " bits per weight" +
+                     (q.asked.quant_origin == QuantOrigin::published ? " as the model was released; " : "; ") +
                      q.asked.stack + release + " on the " + (q.processor == "cpu" ? "CPU" : "GPU") +
                      ", flash attention " + (q.flash_attention ? "on" : "off") + ", KV cache " + q.asked.key_type +
                      (q.asked.key_type == q.asked.value_type ? "" : "/" + q.asked.value_type),
