@@ -280,6 +280,7 @@ Compiled compile(const Query& asked, const Database& database) {
 Compiled compile(const Query& asked, const Database& database, const PreparedModel& prepared) {
   Query query = asked;
   spread_depths(query);
+  query.cost = database.prices().in_dollars(std::move(query.cost));
   const auto [device_name, devices] = device_and_count(query, database);
   auto device = database.device(device_name, query.overrides);
   const Workload& workload = *prepared.quantized.workload;

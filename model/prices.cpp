@@ -33,7 +33,48 @@ const PriceBook::Item* find(const std::vector<PriceBook::Item>& items, std::stri
   return at == items.end() ? nullptr : &*at;
 }
 
+// What one of a currency is worth: the user's own figure before the book's.
+ExchangeRate rate_of(const std::string& currency, const CostQuestion& question, const std::vector<ExchangeRate>& book) {
+  const auto own = std::find_if(question.own_rates.begin(), question.own_rates.end(),
+                                [&](const auto& rate) { return rate.first == currency; });
+  if (own != question.own_rates.end()) return {currency, own->second, {}, "given"};
+  const auto at = std::find_if(book.begin(), book.end(), [&](const auto& rate) { return rate.currency == currency; });
+  if (at != book.end()) return *at;
+  std::vector<std::string> known;
+  for (const ExchangeRate& rate : book) known.push_back(rate.currency);
+  throw UsageError("there is no exchange rate of '" + currency + "'; there are " + join(known, ", ") +
+                   ", or give one with --exchange " + currency + "=USD");
+}
+
 }  // namespace
+
+bool is_currency_code(std::string_view text) {
+  constexpr std::size_t letters = 3;
+  return text.size() == letters && std::all_of(text.begin(), text.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
+}
+
+std::vector<ExchangeRate> PriceBook::read_rates(const Section& file) {
+  static_cast<void>(file.choice("kind", {"currencies"}));
+  const std::string base = file.text("base");
+  const std::string date = file.text("date");
+  const std::string source = file.text("source");
+  constexpr double least = 1e-9;
+  constexpr double most = 1e9;
+  std::vector<ExchangeRate> rates{{base, 1, date, source}};
+  const Section list = file.required_section("rates");
+  for (const auto& [code, node] : list.entries()) {
+    if (!is_currency_code(code)) list.fail(code, "three capital letters (ISO 4217) are expected, got '" + code + "'");
+    rates.push_back({code, list.number(code, least, most), date, source});
+  }
+  const auto dollar = std::find_if(rates.begin(), rates.end(), [](const auto& rate) { return rate.currency == "USD"; });
+  if (dollar == rates.end()) file.fail("rates", "the rate of the dollar, USD, is missing");
+  const double dollars = dollar->usd;  // that one of the base buys
+  for (ExchangeRate& rate : rates) rate.usd = dollars / rate.usd;
+  std::sort(rates.begin(), rates.end(), [](const auto& a, const auto& b) { return a.currency < b.currency; });
+  file.ignore("notes");
+  file.finish();
+  return rates;
+}
 
 std::vector<PriceBook::Item> PriceBook::read_items(const Section& file) {
   std::vector<Item> items;
@@ -57,6 +98,11 @@ PriceBook PriceBook::read(const std::filesystem::path& folder) {
   book.purchase_ = items_of(folder / "purchase.yaml");
   book.rent_ = items_of(folder / "rent.yaml");
   book.electricity_ = items_of(folder / "electricity.yaml");
+  book.rates_ = {{"USD", 1, {}, {}}};
+  if (const auto file = folder / "currencies.yaml"; std::filesystem::exists(file)) {
+    const Node root = read_yaml_file(file);
+    book.rates_ = read_rates(Section(root));
+  }
   return book;
 }
 
@@ -70,6 +116,30 @@ std::optional<DatedPrice> PriceBook::purchase(std::string_view device, Bytes mem
 std::optional<DatedPrice> PriceBook::rent(std::string_view device) const {
   if (const Item* item = find(rent_, device)) return item->price;
   return std::nullopt;
+}
+
+DatedPrice PriceBook::listed_rent(std::string_view device) const {
+  if (const auto price = rent(device)) return *price;
+  std::vector<std::string> names;
+  for (const Item& item : rent_) names.push_back(item.name);
+  throw UsageError("--rent listed: no rent of " + std::string(device) + " is listed; there are those of " +
+                   join(names, ", ") + ", or give one with --rent");
+}
+
+CostQuestion PriceBook::in_dollars(CostQuestion question) const {
+  question.rates.clear();
+  const auto used = [&](const std::string& currency) {
+    const ExchangeRate rate = rate_of(currency, question, rates_);
+    if (std::find(question.rates.begin(), question.rates.end(), rate) == question.rates.end())
+      question.rates.push_back(rate);
+    return rate.usd;
+  };
+  for (std::optional<Money>* money :
+       {&question.price, &question.rent, &question.electricity, &question.api_price_in, &question.api_price_out})
+    if (*money && !(*money)->currency.empty()) *money = Money((*money)->amount * used((*money)->currency));
+  if (question.currency == "USD") question.currency.clear();
+  if (!question.currency.empty()) used(question.currency);
+  return question;
 }
 
 std::optional<DatedPrice> PriceBook::electricity(std::string_view region) const {

@@ -146,7 +146,7 @@ std::optional<DatedPrice> purchase_price(const Device& device, Bytes memory, int
 CostInputs prices_of(const Compiled& c, Bytes memory, const Database& database) {
   const CostQuestion& q = c.query.cost;
   const PriceBook& book = database.prices();
-  const auto own = [](double usd) { return DatedPrice{usd, {}, "given"}; };
+  const auto own = [](const Money& money) { return DatedPrice{money.usd(), {}, "given"}; };
   const int devices = c.machine.devices;
   CostInputs inputs;
   inputs.purchase = q.price ? own(*q.price) : purchase_price(*c.device, memory, devices, book);
@@ -166,6 +166,8 @@ std::optional<CostFigures> cost_of_use(const Prediction& p, const Compiled& c, c
 }
 
 void add_power(Prediction& p, const Compiled& c) {
+  else if (q.rent_listed)
+    inputs.rent = times(book.listed_rent(c.device->id), devices);
   const Power& power = c.device->power;
   const bool cpu = runs_on_cpu(c);
   if (cpu && !cpu_limit(c)) return;

@@ -263,22 +263,27 @@ std::string energy(const EnergyFigures& e, const Paint& paint) {
   return labelled("energy", text, paint);
 }
 
-std::string dollars(double usd) { return rounded(usd, shown_digits) + " USD"; }
+std::string code_of(const CostFigures& c) { return c.shown ? c.shown->currency : "USD"; }
+std::string money(const CostFigures& c, double usd) {
+  return rounded(c.in_shown(usd), shown_digits) + " " + code_of(c);
+}
 
 std::string dated(const std::string& price, const std::string& date) {
   return price + (date.empty() ? "" : " of " + date);
 }
 
 std::string price_basis(const CostFigures& c) {
-  if (c.rented) return "rent of " + dated(dollars(c.price.usd), c.price.date);
-  return dated(figure_text(c.price.usd) + " USD", c.price.date) + " over " + rounded(c.lifetime_years, 2) +
-         " years at " + whole_percent(c.duty) + " duty, " +
-         (c.electricity ? "electricity at " + dated(dollars(c.electricity->usd), c.electricity->date) + " a kWh"
+  if (c.rented)
+    return "rent of " + dated(money(c, c.price.usd), c.price.date) +
+           (c.price.date.empty() ? "" : ", " + c.price.source);
+  return dated(figure_text(c.in_shown(c.price.usd)) + " " + code_of(c), c.price.date) + " over " +
+         rounded(c.lifetime_years, 2) + " years at " + whole_percent(c.duty) + " duty, " +
+         (c.electricity ? "electricity at " + dated(money(c, c.electricity->usd), c.electricity->date) + " a kWh"
                         : "without electricity");
 }
 
-std::string comparison(const BreakEven& b) {
-  std::string text = "; an API takes " + dollars(b.api_usd_per_hour) + " for an hour's tokens";
+std::string comparison(const CostFigures& c, const BreakEven& b) {
+  std::string text = "; an API takes " + money(c, b.api_usd_per_hour) + " for an hour's tokens";
   if (b.duty)
     text += ", break-even at " + whole_percent(*b.duty) + " duty, " + figure_text(*b.hours_to_repay) + " hours of use";
   else if (!b.cheaper)
@@ -287,15 +292,22 @@ std::string comparison(const BreakEven& b) {
 }
 
 std::string cost(const CostFigures& c, const Paint& paint) {
-  std::string text = dollars(c.usd_per_hour) + " an hour (" + price_basis(c) + ")";
-  if (c.usd_per_million_input_tokens) text += "; a million input tokens " + dollars(*c.usd_per_million_input_tokens);
-  if (c.usd_per_million_output_tokens) text += "; a million output tokens " + dollars(*c.usd_per_million_output_tokens);
-  if (c.break_even) text += comparison(*c.break_even);
+  std::string text = money(c, c.usd_per_hour) + " an hour (" + price_basis(c) + ")";
+  if (c.usd_per_million_input_tokens) text += "; a million input tokens " + money(c, *c.usd_per_million_input_tokens);
+  if (c.usd_per_million_output_tokens)
+    text += "; a million output tokens " + money(c, *c.usd_per_million_output_tokens);
+  if (c.break_even) text += comparison(c, *c.break_even);
+  for (const ExchangeRate& rate : c.rates) text += exchange(rate);
   return labelled("cost", text, paint);
 }
 
 std::string quality(const Quality& q, const Paint& paint) {
   if (q.source == "unquantized") return labelled("quality", "that of the model: nothing is quantized", paint);
+std::string exchange(const ExchangeRate& rate) {
+  constexpr int digits = 5;
+  return "; 1 " + rate.currency + " is " + dated(rounded(rate.usd, digits) + " USD", rate.date);
+}
+
   std::string text = "perplexity " + rounded(q.perplexity_ratio, 4) + " times that of the unquantized model";
   if (q.kld) text += ", KLD " + rounded(*q.kld, shown_digits);
   return labelled("quality", text + "; measured on " + (q.same_model ? "this model" : q.model) + " (" + q.source + ")",
