@@ -171,13 +171,21 @@ Table bounds(const Prediction& p) {
                           {"", "unpacking", true},
                           {"", "vector", true},
                           {"", "cache", true},
-                          {"", "launches", true},
-                          {"", "bound by"}},
+                          {"", "launches", true}},
               .rows = {}};
+  std::vector<Resource> resources(shown_resources.begin(), shown_resources.end());
+  const auto links = [](const std::optional<Phase>& phase) {
+    return phase && phase->cost.busy[static_cast<std::size_t>(Resource::link)] > 0;
+  };
+  if (links(p.prefill) || links(p.decode)) {
+    table.columns.push_back({"", "links", true});
+    resources.push_back(Resource::link);
+  }
+  table.columns.push_back({"", "bound by"});
   const auto add = [&](const std::string& name, const std::optional<Phase>& phase) {
     if (!phase) return;
     std::vector<Cell> row{{name}};
-    for (const Resource r : shown_resources) row.push_back({{}, whole_percent(phase->cost.utilization(r))});
+    for (const Resource r : resources) row.push_back({{}, whole_percent(phase->cost.utilization(r))});
     row.push_back({std::string(words_of(phase->cost.bottleneck()))});
     table.rows.push_back(std::move(row));
   };

@@ -258,6 +258,19 @@ TEST_F(PlotFiles, FailuresLeaveNothingBehind) {
   EXPECT_TRUE(fs::is_empty(folder_));
 }
 
+TEST(ExplainText, ShowsTheLinkWhereThereIsOneAndEveryResourceThatWorks) {
+  const auto heads = [](Query q) {
+    const std::string text = explain_text(explain(q, database()));
+    const auto at = text.find("  operation");
+    return text.substr(at, text.find('\n', at) - at);
+  };
+  Query q = query("llama-3.1-70b", "Q4_K_M", "rtx-a6000x2");
+  q.split = Split::tensor;
+  for (const char* resource : {"DRAM", "matrix", "unpack", "vector", "cache", "link", "bound by"})
+    EXPECT_NE(heads(q).find(resource), std::string::npos) << resource;
+  EXPECT_EQ(heads(query("llama-3.1-8b", "Q4_K_M", "rtx-4090")).find("link"), std::string::npos);
+}
+
 Comparison comparison() {
   Comparison c{.varied = {"quant"}, .candidates = {}};
   for (const char* quant : {"Q8_0", "Q4_K_M", "F16"}) {
