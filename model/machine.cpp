@@ -129,6 +129,12 @@ std::vector<int> divide_evenly(const std::vector<Bytes>& loads, Bytes output, in
   return result;
 }
 
+// By rows where the software does so (Split); else what is not by layers is by tensors.
+Split split_of(Split asked, const Stack& stack) {
+  const bool by_rows = std::find(stack.formats.begin(), stack.formats.end(), QuantFormat::gguf) != stack.formats.end();
+  return asked == Split::row && !by_rows ? Split::tensor : asked;
+}
+
 // What is placed where, for one choice of layers and experts on the host.
 class Chooser {
  public:
@@ -145,7 +151,7 @@ class Chooser {
 
   [[nodiscard]] Placement placed(int host_layers, int host_experts) const {
     Placement placement;
-    placement.split = machine_.executors.devices > 1 ? query_.split : Split::layer;
+    placement.split = machine_.executors.devices > 1 ? split_of(query_.split, stack_) : Split::layer;
     placement.host_output = host_layers > count_;
     placement.host_layers = std::min(host_layers, count_);
     placement.host_expert_layers = workload_.architecture.has_experts() ? std::min(host_experts, count_) : 0;
@@ -341,6 +347,9 @@ std::string describe(const Placement& placement, int layers) {
       std::vector<std::string> counts;
       for (const int n : placement.device_layers) counts.push_back(std::to_string(n));
       text += "layers by device: " + join(counts, ", ");
+    } else if (placement.split == Split::row) {
+      text += "matrices divided by rows over " + std::to_string(placement.devices()) +
+              " devices, all else of a layer on one of them";
     } else {
       text += "every layer divided over " + std::to_string(placement.devices()) + " devices";
     }
