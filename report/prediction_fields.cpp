@@ -166,6 +166,7 @@ void add_phase(Fields f, std::string_view seconds_key, const std::optional<Phase
 void add_startup(Fields f, const StartupFigures& s) {
   f.optional_value("load_seconds", s.load);
   f.optional_value("build_seconds", s.build);
+  f.optional_value("warm_up_seconds", s.warm_up);
   f.optional_value("read_seconds", s.read);
   f.optional_value("copy_seconds", s.copy);
   f.optional_value("storage_bytes_per_second", s.storage);
@@ -229,7 +230,6 @@ void add_price(Fields f, const std::optional<DatedPrice>& price) {
   f.add("source", price->source);
 }
 
-void add_cost(Fields f, const std::optional<CostFigures>& c) {
 // The same amounts in the currency that is asked for; nothing where that is the dollar.
 void add_shown(Fields f, const std::optional<CostFigures>& c) {
   if (!c || !c->shown)
@@ -258,6 +258,7 @@ void add_exchange(const Fields& f, const std::vector<ExchangeRate>& rates) {
   }
 }
 
+void add_cost(Fields f, const std::optional<CostFigures>& c) {
   f.add("usd_per_hour", c ? Value(c->usd_per_hour) : Value());
   f.optional("usd_per_million_input_tokens", c ? c->usd_per_million_input_tokens : std::nullopt);
   f.optional("usd_per_million_output_tokens", c ? c->usd_per_million_output_tokens : std::nullopt);
@@ -268,12 +269,12 @@ void add_exchange(const Fields& f, const std::vector<ExchangeRate>& rates) {
   add_price(f.below("price"), c ? std::optional(c->price) : std::nullopt);
   add_price(f.below("electricity"), c ? c->electricity : std::nullopt);
   add_break_even(f.below("break_even"), c ? c->break_even : std::nullopt);
-}
   add_shown(f.below("shown"), c);
   if (c && !c->rates.empty())
     add_exchange(f, c->rates);
   else
     f.add("exchange", c ? Value(std::vector<std::string>()) : Value());
+}
 
 void add_quality(Fields f, const std::optional<Quality>& quality) {
   if (!quality) return f.nothing({"perplexity_ratio", "kld", "model", "source", "same_model", "imatrix"});

@@ -221,7 +221,9 @@ std::string startup(const StartupFigures& s, const Paint& paint) {
   if (s.load)
     text += time(s.load->value()) + " to load at " + rounded(s.storage->value() / giga, shown_digits) + " GB/s" +
             (s.copy ? " (" + time(s.copy->value()) + " over PCIe)" : "");
-  if (s.build) text += (text.empty() ? "" : ", ") + time(s.build->value()) + " to build and warm up";
+  if (s.build)
+    text += (text.empty() ? "" : ", ") + time(s.build->value()) +
+            (s.build == s.warm_up ? " for an empty run" : " to build and warm up");
   return labelled("startup", text, paint);
 }
 
@@ -299,6 +301,11 @@ std::string comparison(const CostFigures& c, const BreakEven& b) {
   return text;
 }
 
+std::string exchange(const ExchangeRate& rate) {
+  constexpr int digits = 5;
+  return "; 1 " + rate.currency + " is " + dated(rounded(rate.usd, digits) + " USD", rate.date);
+}
+
 std::string cost(const CostFigures& c, const Paint& paint) {
   std::string text = money(c, c.usd_per_hour) + " an hour (" + price_basis(c) + ")";
   if (c.usd_per_million_input_tokens) text += "; a million input tokens " + money(c, *c.usd_per_million_input_tokens);
@@ -311,11 +318,6 @@ std::string cost(const CostFigures& c, const Paint& paint) {
 
 std::string quality(const Quality& q, const Paint& paint) {
   if (q.source == "unquantized") return labelled("quality", "that of the model: nothing is quantized", paint);
-std::string exchange(const ExchangeRate& rate) {
-  constexpr int digits = 5;
-  return "; 1 " + rate.currency + " is " + dated(rounded(rate.usd, digits) + " USD", rate.date);
-}
-
   std::string text = "perplexity " + rounded(q.perplexity_ratio, 4) + " times that of the unquantized model";
   if (q.kld) text += ", KLD " + rounded(*q.kld, shown_digits);
   return labelled("quality", text + "; measured on " + (q.same_model ? "this model" : q.model) + " (" + q.source + ")",
