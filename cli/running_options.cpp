@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
-#include <cctype>
-
 #include "cli/option_value.h"
 #include "cli/query_options.h"
 
@@ -20,34 +17,6 @@ template <class Target>
 void add_number(const Command& command, const std::string& name, const char* type, const std::string& help,
                 Target& target) {
   add_running(command, name, type, help, [name, &target](const std::string& text) { target = positive(name, text); });
-}
-
-std::string upper(std::string_view text) {
-  std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-  return result;
-}
-
-std::string currency_code(const std::string& name, std::string_view text) {
-  std::string code = upper(trim(text));
-  if (!is_currency_code(code))
-    throw UsageError(name + ": a currency such as EUR is expected, got '" + std::string(text) + "'");
-  return code;
-}
-
-// "1500", "1500EUR", "1500 EUR"; where it is the price of a unit, "0.3EUR/kWh" as well.
-Money money(const std::string& name, const std::string& text, const std::string& per) {
-  std::string_view rest = trim(text);
-  if (!per.empty() && lower(rest).ends_with("/" + lower(per)))
-    rest = trim(rest.substr(0, rest.size() - per.size() - 1));
-  std::size_t letters = 0;
-  while (letters < rest.size() && std::isalpha(static_cast<unsigned char>(rest[rest.size() - 1 - letters])) != 0)
-    ++letters;
-  const std::string number(trim(rest.substr(0, rest.size() - letters)));
-  if (letters == 0 || !parse_number(number)) return positive(name, text);
-  const std::string code = currency_code(name, rest.substr(rest.size() - letters));
-  return {positive(name, number), code == "USD" ? "" : code};
 }
 
 void add_money(const Command& command, const std::string& name, const std::string& per, const std::string& help,

@@ -33,19 +33,6 @@ const PriceBook::Item* find(const std::vector<PriceBook::Item>& items, std::stri
   return at == items.end() ? nullptr : &*at;
 }
 
-// What one of a currency is worth: the user's own figure before the book's.
-ExchangeRate rate_of(const std::string& currency, const CostQuestion& question, const std::vector<ExchangeRate>& book) {
-  const auto own = std::find_if(question.own_rates.begin(), question.own_rates.end(),
-                                [&](const auto& rate) { return rate.first == currency; });
-  if (own != question.own_rates.end()) return {currency, own->second, {}, "given"};
-  const auto at = std::find_if(book.begin(), book.end(), [&](const auto& rate) { return rate.currency == currency; });
-  if (at != book.end()) return *at;
-  std::vector<std::string> known;
-  for (const ExchangeRate& rate : book) known.push_back(rate.currency);
-  throw UsageError("there is no exchange rate of '" + currency + "'; there are " + join(known, ", ") +
-                   ", or give one with --exchange " + currency + "=USD");
-}
-
 }  // namespace
 
 bool is_currency_code(std::string_view text) {
@@ -126,10 +113,29 @@ DatedPrice PriceBook::listed_rent(std::string_view device) const {
                    join(names, ", ") + ", or give one with --rent");
 }
 
+ExchangeRate PriceBook::rate(std::string_view currency) const {
+  const auto at =
+      std::find_if(rates_.begin(), rates_.end(), [&](const auto& known) { return known.currency == currency; });
+  if (at != rates_.end()) return *at;
+  std::vector<std::string> names;
+  for (const ExchangeRate& known : rates_) names.push_back(known.currency);
+  throw UsageError("there is no exchange rate of '" + std::string(currency) + "'; there are " + join(names, ", "));
+}
+
 CostQuestion PriceBook::in_dollars(CostQuestion question) const {
   question.rates.clear();
+  // The user's own figure before the book's.
+  const auto rate_of = [&](const std::string& currency) -> ExchangeRate {
+    for (const auto& [own, usd] : question.own_rates)
+      if (own == currency) return {currency, usd, {}, "given"};
+    try {
+      return rate(currency);
+    } catch (const UsageError& error) {
+      throw UsageError(std::string(error.what()) + ", or give one with --exchange " + currency + "=USD");
+    }
+  };
   const auto used = [&](const std::string& currency) {
-    const ExchangeRate rate = rate_of(currency, question, rates_);
+    const ExchangeRate rate = rate_of(currency);
     if (std::find(question.rates.begin(), question.rates.end(), rate) == question.rates.end())
       question.rates.push_back(rate);
     return rate.usd;

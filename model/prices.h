@@ -43,6 +43,8 @@ class PriceBook {
   [[nodiscard]] DatedPrice listed_rent(std::string_view device) const;
   // Empty: the first of the file. Throws UsageError for a region without tariff.
   [[nodiscard]] std::optional<DatedPrice> electricity(std::string_view region) const;
+  // What one of the currency is worth. Throws UsageError, with those that are known.
+  [[nodiscard]] ExchangeRate rate(std::string_view currency) const;
   // All amounts in dollars, with the rates that this took. Throws UsageError for a currency whose worth is not known.
   [[nodiscard]] CostQuestion in_dollars(CostQuestion question) const;
 
