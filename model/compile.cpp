@@ -206,9 +206,12 @@ Compiled bind(Query query, const QuantizedModel& model, const StepGraph& graph, 
              .interconnect = machine.interconnect,
              .machine = machine.executors};
   c.layers = layer_memory(*c.workload, memory_request(c).cache, c.stack->allocation);
-  c.placement = choose_placement(c.query, machine, graph, *c.workload, *c.stack, c.layers, memory_request(c));
+  ChosenPlacement chosen =
+      choose_placement(c.query, machine, graph, *c.workload, *c.stack, c.layers, memory_request(c));
+  c.placement = std::move(chosen.placement);
   c.placement.paged = paged_weights(c);
-  c.evaluator = PlacedStep(graph, *c.workload, c.machine, c.placement);
+  const bool as_chosen = chosen.step && c.placement.paged == Bytes(0);
+  c.evaluator = as_chosen ? std::move(*chosen.step) : PlacedStep(graph, *c.workload, c.machine, c.placement);
   c.profile = profile;
   c.scope = scope;
   return c;

@@ -11,14 +11,17 @@ namespace silicast {
 
 namespace {
 
-// The device that runs a layer of a layer split; the output goes with the last.
-int device_of(const Placement& placement, int layer) {
+// The device that runs each layer of a layer split, by layer; those of the host count as the first's.
+std::vector<int> devices_of(const Placement& placement, std::size_t layers) {
+  std::vector<int> devices(layers, static_cast<int>(placement.device_layers.size()) - 1);
   int first = placement.host_layers;
+  int begin = 0;
   for (std::size_t device = 0; device < placement.device_layers.size(); ++device) {
     first += placement.device_layers[device];
-    if (layer < first) return static_cast<int>(device);
+    for (; begin < first && begin < static_cast<int>(layers); ++begin)
+      devices[static_cast<std::size_t>(begin)] = static_cast<int>(device);
   }
-  return static_cast<int>(placement.device_layers.size()) - 1;
+  return devices;
 }
 
 bool on_host(const Placement& placement, const Op& op, int layer) {
@@ -102,13 +105,15 @@ PlacedStep::PlacedStep(const StepGraph& graph, const Workload& workload, const M
   if (placement.split == Split::layer && stages == 1 && !placement.uses_host()) {
     devices_.emplace_back(graph, workload, machine.device);
   } else if (placement.split == Split::layer) {
+    const std::vector<int> device_of = devices_of(placement, workload.architecture.layers.size());
+    devices_.reserve(static_cast<std::size_t>(stages));
     for (int stage = 0; stage < stages; ++stage) {
       const StepGraph part = part_of(graph, [&](const Op& op, int layer) {
-        if (on_host(placement, op, layer)) return false;
-        if (layer < 0) return stage == (op.kind == OpKind::embedding ? 0 : stages - 1);
-        return device_of(placement, layer) == stage;
+        if (layer >= 0 && device_of[static_cast<std::size_t>(layer)] != stage) return false;
+        if (layer < 0 && stage != (op.kind == OpKind::embedding ? 0 : stages - 1)) return false;
+        return !on_host(placement, op, layer);
       });
-      devices_.emplace_back(part, workload, machine.device);
+      devices_.emplace_back(part, workload, machine.device, devices_.empty() ? nullptr : &devices_.front());
     }
   } else {
     const StepGraph part = part_of(graph, [&](const Op& op, int layer) { return !on_host(placement, op, layer); });
@@ -157,7 +162,9 @@ void PlacedStep::place_on_host(const StepGraph& graph, const Workload& workload,
     });
     if (part.ops.empty()) continue;
     const Weights weights = weights_of(part, *workload.type_table);
-    HostPart added{StepEvaluator(part, workload, host), StepEvaluator(part, workload, machine_.device), weights};
+    HostPart added{StepEvaluator(part, workload, host, host_.empty() ? nullptr : &host_.front().on_host),
+                   StepEvaluator(part, workload, machine_.device, devices_.empty() ? nullptr : &devices_.front()),
+                   weights};
     added.stream_from = machine_.stream_batch > 0 ? machine_.stream_batch : std::numeric_limits<double>::infinity();
     if (experts) {
       const ExpertLayers layers = expert_layers(workload.architecture, placement);
