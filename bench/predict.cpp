@@ -72,6 +72,8 @@ constexpr Machine machines[] = {{"rtx-3060", "threadripper-pro-7975wx"},
                                 {"h100-sxmx8", "epyc-9654"},
                                 {"m4-max-40", ""}};
 
+constexpr double millisecond = 1e-3;
+
 // --gpu-layers auto for every model of the catalogue and placement: the label names the slowest, by the best of its
 // times (the first reads files, others share the machine), and how many take more than a millisecond.
 void automatic_layers_of_every_model(benchmark::State& state) {
@@ -100,8 +102,7 @@ void automatic_layers_of_every_model(benchmark::State& state) {
         }
   const auto slowest =
       std::max_element(best.begin(), best.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
-  constexpr double limit = 1e-3;
-  const auto above = std::count_if(best.begin(), best.end(), [](const auto& x) { return x.second > limit; });
+  const auto above = std::count_if(best.begin(), best.end(), [](const auto& x) { return x.second > millisecond; });
   state.SetLabel("slowest of " + std::to_string(best.size()) + ": " + slowest->first +
                  "; above 1 ms: " + std::to_string(above));
   state.counters["slowest_ms"] = 1e3 * slowest->second;
