@@ -92,7 +92,7 @@ Table ops_table(const PhaseExplanation& phase, bool every) {
                           busy(cost, Resource::alu),
                           busy(cost, Resource::cache)});
     if (linked) table.rows.back().push_back(busy(cost, Resource::link));
-    table.rows.back().emplace_back(std::string(short_name(cost.bottleneck())));
+    table.rows.back().push_back({std::string(short_name(cost.bottleneck()))});
   };
   for (const OpExplanation& op : phase.ops) {
     if (!every && op.share < worth_a_line) {
