@@ -39,9 +39,9 @@ Alternatives& alternatives_of(std::vector<Alternatives>& given, const std::strin
 }
 
 // Values that hold commas themselves: K,V cache types, shares, depths of a mixed batch and what-ifs. "--set" of
-// different fields goes together.
+// different fields goes together, and so does "--exchange" of different currencies.
 void remember(std::vector<Alternatives>& given, const std::string& option, const std::string& text) {
-  if (option == "--set") {
+  if (option == "--set" || option == "--exchange") {
     const auto equals = text.find('=');
     const std::string field(trim(std::string_view(text).substr(0, equals)));
     alternatives_of(given, option + " " + field).values.push_back(text);
@@ -113,10 +113,10 @@ std::string column_name(const std::string& option) {
   return blank == std::string::npos ? option.substr(2) : option.substr(blank + 1);
 }
 
-// What a choice is called in the table: of --set the value alone.
+// What a choice is called in the table: of --set and --exchange the value alone.
 std::string choice_name(const Alternatives& alternatives, std::size_t i) {
   const std::string& value = alternatives.values[i];
-  return alternatives.option.starts_with("--set ")
+  return alternatives.option.find(' ') != std::string::npos
              ? std::string(trim(std::string_view(value).substr(value.find('=') + 1)))
              : value;
 }

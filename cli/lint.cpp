@@ -78,9 +78,13 @@ void lint_stack(const Entry& entry, const Database& database, Findings& findings
   findings.push_back(at(mark_of(entry, "generation"), "generation", "there is no stack '" + stack.generation + "'"));
 }
 
-void lint_model(const Entry& entry, Findings& findings) {
+void lint_model(const Entry& entry, const Database& database, Findings& findings) {
   const Architecture a = read_architecture(entry.section());
   validate(a, entry.file.string());
+  for (const std::string& name : a.published_quants)
+    if (!database.quants().try_find(name))
+      findings.push_back(
+          at(mark_of(entry, "published_quants"), "published_quants", "there is no quantization '" + name + "'"));
   const std::int64_t counted = parameter_count(a);
   if (a.stated_parameters && *a.stated_parameters != counted)
     findings.push_back(
@@ -100,7 +104,7 @@ void lint_entry(const Entry& entry, Kind kind, const Database& database, Finding
       for (auto& finding : lint_device(entry)) findings.push_back(std::move(finding));
       lint_default_stack(entry, read_device(entry), database, findings);
       break;
-    case Kind::model: lint_model(entry, findings); break;
+    case Kind::model: lint_model(entry, database, findings); break;
     case Kind::quant: static_cast<void>(read_quant_scheme(entry.section(), *database.types())); break;
     case Kind::stack: lint_stack(entry, database, findings); break;
     case Kind::link: static_cast<void>(read_link(entry)); break;
@@ -132,6 +136,7 @@ bool has_entries(Kind kind) { return std::find(entry_kinds.begin(), entry_kinds.
 
 void lint_prices(const Node& root, const Database& database, Findings& findings) {
   const Section file(root);
+  if (file.text("kind") == "currencies") return static_cast<void>(PriceBook::read_rates(file));
   const bool of_devices = file.text("kind") != "electricity";
   for (const PriceBook::Item& item : PriceBook::read_items(file))
     if (of_devices && !database.devices().try_find(item.name))

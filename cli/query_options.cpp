@@ -109,7 +109,9 @@ void add_query_options(const Command& command, Query& query) {
   add_text(command, "--model", "NAME|FILE", what_group,
            "A model of the catalogue, or a config.json, .gguf or .yaml file", query.model);
   add_text(command, "--quant", "NAME", what_group,
-           "Quantization as llama.cpp spells it: Q4_K_M, IQ3_XXS, F16, ... (default: the stack's usual one)",
+           "Quantization as llama.cpp spells it: Q4_K_M, IQ3_XXS, F16, ... (default: the one that a model released "
+           "quantized "
+           "alone comes in, else the stack's usual one)",
            query.quant);
   add_text(command, "--device", "NAME|FILE", what_group,
            "A device of the catalogue, or a .yaml file; NAMExN for several", query.device);

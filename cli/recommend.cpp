@@ -76,7 +76,12 @@ const std::vector<NeedOption>& need_options() {
          const auto plain = parse_number(t);
          n.max_watts = plain && *plain > 0 ? Watts(*plain) : quantity<Watts>(o, t);
        }},
-      {"budget", "USD", "Price of the devices, at most", [](Needs& n, Text o, Text t) { n.budget = positive(o, t); }},
+      {"budget", "MONEY", "Price of the devices, at most, such as 4000 or 4000EUR",
+       [](Needs& n, Text o, Text t) {
+         const Money budget = money(o, t, "");
+         n.budget = budget.amount;
+         n.budget_currency = budget.currency;
+       }},
       {"min-quality", "RATIO", "Perplexity over that of the unquantized model, at most, such as 1.02",
        [](Needs& n, Text o, Text t) { n.max_perplexity_ratio = positive(o, t); }},
       {"host", "NAME|none",
@@ -131,6 +136,10 @@ void read_by(const std::string& text, RankBy& target) {
 ExitCode run(RecommendOptions options, const std::vector<std::string>& given) {
   if (!options.needs_file.empty()) read_needs_file(options, given);
   const Database database(data_folder(options.data));
+  if (std::string& currency = options.needs.budget_currency; !currency.empty()) {
+    *options.needs.budget *= database.prices().rate(currency).usd;
+    currency.clear();
+  }
   std::unique_ptr<HereMachine> here;
   if (options.here) {
     if (!options.needs.devices.empty()) throw UsageError("--here and --device exclude each other");

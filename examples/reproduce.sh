@@ -10,8 +10,9 @@
 #   remark   what the paper leaves open; "open: ..." is a row that does not agree, with the reason: it must not
 # All rows are predicted from datasheets and kernel descriptions alone (--profile none). Without "table" every row is
 # checked, and the exit status is 1 where one is not as the file says, or not as TABLE.md has it (5 % apart at most).
-# With "table" the rows are printed as Markdown, with a column that uses the fitted profiles. SILICAST_UPDATE=1 writes
-# TABLE.md anew before it is compared.
+# With "table" the rows are printed as Markdown, with a column that uses the fitted profiles, and below them what is asked
+# and assumed where a host that the paper does not state has a part in it. SILICAST_UPDATE=1 writes TABLE.md anew before
+# it is compared.
 set -eu
 silicast=$1
 claims=$2
@@ -89,12 +90,28 @@ current() { # check, what, figure, table
     END { exit !found }' "$4"
 }
 
+# The queries of a row with a host, what they assume of it and where silicast then puts the layers.
+assumed() { # check, what, queries, remark
+  printf '\n- %s, %s%s\n' "$1" "$2" "${4:+ ($4)}"
+  printf '%s\n' "$3" | awk '{ n = split($0, part, " // "); for (i = 1; i <= n; ++i) print part[i] }' |
+    while read -r one; do
+      machine=$(eval value query.host_name "$one" '--profile none')
+      placement=$(eval value query.placement "$one" '--profile none')
+      # shellcheck disable=SC2016
+      printf '  - `%s`' "$(trimmed "$common $one")"
+      [ -z "$machine" ] || printf ': host %s' "$machine"
+      [ -z "$placement" ] || printf '; %s' "$placement"
+      printf '\n'
+    done
+}
+
 short() { awk -v x="$1" 'BEGIN { if (x ~ /^[-+0-9.e]+$/) printf "%.3g", x; else printf "%s", x }'; }
 trimmed() { printf '%s' "$1" | sed 's/^ *//; s/ *$//'; }
 
 [ "$mode" != table ] || printf '| check | what | paper | silicast | with profiles | agree | |\n|---|---|---|---|---|---|---|\n'
 wrong=0
 rows=0
+hosted=
 while IFS='|' read -r check what paper how field query remark; do
   case $check in '' | '#'* | common:*) continue ;; esac
   check=$(trimmed "$check") what=$(trimmed "$what") paper=$(trimmed "$paper") how=$(trimmed "$how")
@@ -108,6 +125,7 @@ while IFS='|' read -r check what paper how field query remark; do
     fitted=$(figure "$field" "$query" "")
     printf '| %s | %s | %s | %s | %s | %s %s | %s |\n' "$check" "$what" "$paper" "$(short "$x")" "$(short "$fitted")" \
       "$how" "$([ $met = yes ] && echo yes || echo no)" "${remark#open: }"
+    case $query in *--host*) hosted="$hosted$(assumed "$check" "$what" "$query" "${remark#open: }")" ;; esac
   else
     printf '%-5s %-62s paper %-7s silicast %-9s %s %s\n' "$check" "$what" "$paper" "$(short "$x")" "$how" "$met"
     if [ "$mode" != check ] && ! current "$check" "$what" "$(short "$x")" "$mode"; then
@@ -120,6 +138,9 @@ while IFS='|' read -r check what paper how field query remark; do
     fi
   fi
 done < "$claims"
-[ "$mode" = table ] && exit 0
+if [ "$mode" = table ]; then
+  [ -z "$hosted" ] || printf '\nRows with a host, their queries (all with --profile none) and where the layers lie then:\n%s\n' "$hosted"
+  exit 0
+fi
 printf '%s rows, %s not as the file says\n' "$rows" "$wrong"
 [ $wrong = 0 ]

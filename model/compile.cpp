@@ -39,6 +39,29 @@ bool is_plain(const QuantScheme& scheme, const TypeTable& types) {
   return types[scheme.default_type].block == 1 && types[scheme.default_type].bytes >= 2;
 }
 
+// Whether the stack runs a model in that scheme: it reads the format, and every type that a rule may choose.
+bool runs(const Stack& stack, const QuantScheme& scheme, const TypeTable& types) {
+  if (!reads(stack, scheme.format) && !is_plain(scheme, types)) return false;
+  const auto refuses = [&](TypeId type) {
+    return std::find(stack.unsupported_types.begin(), stack.unsupported_types.end(), types[type].name) !=
+           stack.unsupported_types.end();
+  };
+  return !refuses(scheme.default_type) &&
+         std::none_of(scheme.rules.begin(), scheme.rules.end(), [&](const auto& rule) { return refuses(rule.type); });
+}
+
+// Where the query names none: what the model was released in, should that be quantized alone, else what is usual.
+void choose_quant(Query& query, const Architecture& architecture, const Stack& stack, const Database& database) {
+  for (const std::string& name : architecture.published_quants)
+    if (runs(stack, *database.quant(name), *database.types())) {
+      query.quant = name;
+      query.quant_origin = QuantOrigin::published;
+      return;
+    }
+  query.quant = usual_quant(stack.formats.front());
+  query.quant_origin = QuantOrigin::usual;
+}
+
 std::string resolve_stack_name(const std::string& name, const Device& device) {
   return canonical_name(name) == "llama.cpp" ? device.default_stack : name;
 }
@@ -183,15 +206,28 @@ Compiled bind(Query query, const QuantizedModel& model, const StepGraph& graph, 
              .interconnect = machine.interconnect,
              .machine = machine.executors};
   c.layers = layer_memory(*c.workload, memory_request(c).cache, c.stack->allocation);
-  c.placement = choose_placement(c.query, machine, graph, *c.workload, *c.stack, c.layers, memory_request(c));
+  ChosenPlacement chosen =
+      choose_placement(c.query, machine, graph, *c.workload, *c.stack, c.layers, memory_request(c));
+  c.placement = std::move(chosen.placement);
   c.placement.paged = paged_weights(c);
-  c.evaluator = PlacedStep(graph, *c.workload, c.machine, c.placement);
+  const bool as_chosen = chosen.step && c.placement.paged == Bytes(0);
+  c.evaluator = as_chosen ? std::move(*chosen.step) : PlacedStep(graph, *c.workload, c.machine, c.placement);
   c.profile = profile;
   c.scope = scope;
   return c;
 }
 
 }  // namespace
+
+std::string_view name_of(QuantOrigin origin) {
+  switch (origin) {
+    case QuantOrigin::given: return "given";
+    case QuantOrigin::file: return "file";
+    case QuantOrigin::published: return "published";
+    case QuantOrigin::usual: return "usual";
+  }
+  return "";
+}
 
 void check_request(const Query& q, const Architecture& a) {
   const auto at_least = [](std::string_view option, std::int64_t value, std::int64_t least) {
@@ -238,7 +274,7 @@ Compiled compile(const Query& asked, const Database& database) {
   check_request(query, source.shapes());
   if (query.quant.empty() && !source.workload) {
     const std::string stack = query.stack.empty() ? device->default_stack : resolve_stack_name(query.stack, *device);
-    query.quant = usual_quant(database.stack(stack)->formats.front());
+    choose_quant(query, source.shapes(), *database.stack(stack), database);
   }
   const PreparedModel prepared = prepare_model(std::move(source), query.quant, database);
   return compile(query, database, prepared);
@@ -247,11 +283,15 @@ Compiled compile(const Query& asked, const Database& database) {
 Compiled compile(const Query& asked, const Database& database, const PreparedModel& prepared) {
   Query query = asked;
   spread_depths(query);
+  query.cost = database.prices().in_dollars(std::move(query.cost));
   const auto [device_name, devices] = device_and_count(query, database);
   auto device = database.device(device_name, query.overrides);
   const Workload& workload = *prepared.quantized.workload;
   check_request(query, workload.architecture);
-  if (query.quant.empty()) query.quant = workload.quantization;
+  if (query.quant.empty()) {
+    query.quant = workload.quantization;
+    query.quant_origin = QuantOrigin::file;
+  }
   const std::string stack_name =
       query.stack.empty() ? stack_for(workload.format, *device) : resolve_stack_name(query.stack, *device);
   std::shared_ptr<const Stack> stack =

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/economics.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/text.h"
 
@@ -13,16 +15,20 @@ constexpr double seconds_per_hour = 3600;
 constexpr double million = 1e6;
 constexpr double watts_per_kilowatt = 1000;
 
-void check_positive(const char* option, std::optional<double> value) {
-  if (value && *value <= 0) throw UsageError(std::string(option) + ": must be above zero, got " + exact(*value));
+void check_positive(const char* option, double value) {
+  if (value <= 0) throw UsageError(std::string(option) + ": must be above zero, got " + exact(value));
+}
+
+void check_positive(const char* option, const std::optional<Money>& money) {
+  if (money) check_positive(option, money->amount);
 }
 
 double per_million(double usd, double tokens) { return usd / tokens * million; }
 
 BreakEven break_even(const CostInputs& inputs, const CostQuestion& question, const CostFigures& figures,
                      const Tariff& tariff, double hours) {
-  const auto value = [](const std::optional<PhaseUse>& use, std::optional<double> price) {
-    return use && price ? use->tokens * *price / million : 0;
+  const auto value = [](const std::optional<PhaseUse>& use, const std::optional<Money>& price) {
+    return use && price ? use->tokens * price->usd() / million : 0;
   };
   BreakEven result;
   result.api_usd_per_hour =
@@ -41,6 +47,16 @@ BreakEven break_even(const CostInputs& inputs, const CostQuestion& question, con
 }
 
 }  // namespace
+
+double Money::usd() const {
+  ensure(currency.empty(), "amounts are converted when the query is compiled");
+  return amount;
+}
+
+const ExchangeRate* CostQuestion::shown() const {
+  const auto at = std::find_if(rates.begin(), rates.end(), [&](const auto& rate) { return rate.currency == currency; });
+  return currency.empty() || at == rates.end() ? nullptr : &*at;
+}
 
 Tariff::Tariff(const CostInputs& inputs, const CostQuestion& question) {
   if (inputs.rent)
@@ -61,7 +77,8 @@ void check(const CostQuestion& q) {
   check_positive("--api-price-out", q.api_price_out);
   if (q.duty > 1) throw UsageError("--duty: a share of the time, at most 1, is expected, got " + exact(q.duty));
   if (q.pue < 1) throw UsageError("--pue: at least 1 is expected, got " + exact(q.pue));
-  if (q.price && q.rent) throw UsageError("--price and --rent exclude each other: a machine is bought or rented");
+  if (q.price && (q.rent || q.rent_listed))
+    throw UsageError("--price and --rent exclude each other: a machine is bought or rented");
 }
 
 std::optional<CostFigures> cost_of(const CostInputs& inputs, const CostQuestion& question) {
@@ -73,6 +90,8 @@ std::optional<CostFigures> cost_of(const CostInputs& inputs, const CostQuestion&
   figures.price = inputs.rent ? *inputs.rent : *inputs.purchase;
   const bool metered = (inputs.prefill && inputs.prefill->wall) || (inputs.decode && inputs.decode->wall);
   if (!figures.rented && metered) figures.electricity = inputs.electricity;
+  if (const ExchangeRate* rate = question.shown()) figures.shown = *rate;
+  figures.rates = question.rates;
   figures.lifetime_years = question.lifetime_years;
   figures.duty = question.duty;
   double usd = 0;

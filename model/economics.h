@@ -9,6 +9,8 @@
 
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/quantity.h"
 
@@ -20,17 +22,45 @@ struct DatedPrice {
   std::string source;
 };
 
+// What one of a currency is worth.
+struct ExchangeRate {
+  std::string currency;  // ISO 4217
+  double usd = 1;
+  std::string date;  // empty: the user's own
+  std::string source;
+
+  bool operator==(const ExchangeRate&) const = default;
+};
+
+// As the user says it; in dollars once the query is compiled (PriceBook::in_dollars).
+struct Money {
+  Money(double value = 0, std::string code = {})  // NOLINT(google-explicit-constructor): a plain number is dollars
+      : amount(value), currency(std::move(code)) {}
+  // Of what is in dollars.
+  [[nodiscard]] double usd() const;
+
+  double amount;
+  std::string currency;  // ISO 4217; empty: USD
+};
+
 // What the user may say; the rest is looked up (model/prices.h).
 struct CostQuestion {
-  std::optional<double> price;        // USD, of the whole machine
-  std::optional<double> rent;         // USD an hour, of the whole machine
-  std::optional<double> electricity;  // USD a kWh
-  std::string region;                 // whose tariff is taken; empty: the price book's usual one
+  std::optional<Money> price;        // of the whole machine
+  std::optional<Money> rent;         // an hour of the whole machine
+  bool rent_listed = false;          // the price book's rent of the device, although it may be bought
+  std::optional<Money> electricity;  // a kWh
+  std::string region;                // whose tariff is taken; empty: the price book's usual one
   double lifetime_years = 3;
-  double duty = 1;                     // share of that time in which the machine serves
-  double pue = 1;                      // of the building: wall power times this is paid
-  std::optional<double> api_price_in;  // USD a million tokens, to compare with
-  std::optional<double> api_price_out;
+  double duty = 1;                    // share of that time in which the machine serves
+  double pue = 1;                     // of the building: wall power times this is paid
+  std::optional<Money> api_price_in;  // a million tokens, to compare with
+  std::optional<Money> api_price_out;
+  std::string currency;                                   // that costs are shown in as well; empty: USD alone
+  std::vector<std::pair<std::string, double>> own_rates;  // dollars that one of a currency is worth
+  std::vector<ExchangeRate> rates;                        // that were used: of the amounts above, then of `currency`
+
+  // Of `currency`, once the query is compiled; null: none is asked for.
+  [[nodiscard]] const ExchangeRate* shown() const;
 };
 
 // Throws UsageError for what is zero, negative or not a share.
@@ -88,6 +118,11 @@ struct CostFigures {
   std::optional<double> usd_per_million_input_tokens;
   std::optional<double> usd_per_million_output_tokens;
   std::optional<BreakEven> break_even;
+  std::optional<ExchangeRate> shown;  // the currency that is asked for
+  std::vector<ExchangeRate> rates;    // of all that amounts were converted from or to
+
+  // An amount of dollars in the currency that is asked for.
+  [[nodiscard]] double in_shown(double usd) const { return shown ? usd / shown->usd : usd; }
 };
 
 // nullopt when neither a price nor a rent is known.

@@ -129,6 +129,12 @@ std::vector<int> divide_evenly(const std::vector<Bytes>& loads, Bytes output, in
   return result;
 }
 
+// By rows where the software does so (Split); else what is not by layers is by tensors.
+Split split_of(Split asked, const Stack& stack) {
+  const bool by_rows = std::find(stack.formats.begin(), stack.formats.end(), QuantFormat::gguf) != stack.formats.end();
+  return asked == Split::row && !by_rows ? Split::tensor : asked;
+}
+
 // What is placed where, for one choice of layers and experts on the host.
 class Chooser {
  public:
@@ -145,7 +151,7 @@ class Chooser {
 
   [[nodiscard]] Placement placed(int host_layers, int host_experts) const {
     Placement placement;
-    placement.split = machine_.executors.devices > 1 ? query_.split : Split::layer;
+    placement.split = machine_.executors.devices > 1 ? split_of(query_.split, stack_) : Split::layer;
     placement.host_output = host_layers > count_;
     placement.host_layers = std::min(host_layers, count_);
     placement.host_expert_layers = workload_.architecture.has_experts() ? std::min(host_experts, count_) : 0;
@@ -161,12 +167,15 @@ class Chooser {
     return placed(count_ + 1 - on_gpu, experts);
   }
 
-  [[nodiscard]] Placement automatic() const {
+  [[nodiscard]] ChosenPlacement automatic() const {
     Placement by_layers = fewest([&](int n) { return balanced(placed(n, 0)); }, count_ + 1);
-    if (!workload_.architecture.has_experts() || !by_layers.uses_host()) return by_layers;
-    const Placement by_experts = fewest([&](int n) { return balanced(placed(0, n)); }, count_);
-    if (!fits(by_experts)) return by_layers;
-    return seconds(by_experts) < seconds(by_layers) ? by_experts : by_layers;
+    if (!workload_.architecture.has_experts() || !by_layers.uses_host()) return {std::move(by_layers), {}};
+    Placement by_experts = fewest([&](int n) { return balanced(placed(0, n)); }, count_);
+    if (!fits(by_experts)) return {std::move(by_layers), {}};
+    PlacedStep with_layers = step(by_layers);
+    PlacedStep with_experts = step(by_experts);
+    if (seconds(with_experts) < seconds(with_layers)) return {std::move(by_experts), std::move(with_experts)};
+    return {std::move(by_layers), std::move(with_layers)};
   }
 
  private:
@@ -209,8 +218,11 @@ class Chooser {
                        [](const MemoryPool& pool) { return pool.fits(); });
   }
 
-  [[nodiscard]] Seconds seconds(const Placement& placement) const {
-    const PlacedStep step(graph_, workload_, machine_.executors, placement);
+  [[nodiscard]] PlacedStep step(const Placement& placement) const {
+    return {graph_, workload_, machine_.executors, placement};
+  }
+
+  [[nodiscard]] Seconds seconds(const PlacedStep& step) const {
     const double depth = static_cast<double>(query_.depth);
     if (query_.offload.for_ttft)
       return step.seconds(
@@ -320,10 +332,12 @@ Machine make_machine(const Query& query, std::shared_ptr<const Device> device, i
   return machine;
 }
 
-Placement choose_placement(const Query& query, const Machine& machine, const StepGraph& graph, const Workload& workload,
-                           const Stack& stack, const LayerMemory& layers, const MemoryRequest& request) {
+ChosenPlacement choose_placement(const Query& query, const Machine& machine, const StepGraph& graph,
+                                 const Workload& workload, const Stack& stack, const LayerMemory& layers,
+                                 const MemoryRequest& request) {
   const Chooser chooser(query, machine, graph, workload, stack, layers, request);
-  return query.offload.layers == Offload::Layers::automatic ? chooser.automatic() : chooser.asked();
+  if (query.offload.layers == Offload::Layers::automatic) return chooser.automatic();
+  return {chooser.asked(), {}};
 }
 
 std::string describe(const Placement& placement, int layers) {
@@ -341,6 +355,9 @@ std::string describe(const Placement& placement, int layers) {
       std::vector<std::string> counts;
       for (const int n : placement.device_layers) counts.push_back(std::to_string(n));
       text += "layers by device: " + join(counts, ", ");
+    } else if (placement.split == Split::row) {
+      text += "matrices divided by rows over " + std::to_string(placement.devices()) +
+              " devices, all else of a layer on one of them";
     } else {
       text += "every layer divided over " + std::to_string(placement.devices()) + " devices";
     }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -28,10 +29,16 @@ struct Machine {
 Machine make_machine(const Query& query, std::shared_ptr<const Device> device, int devices, const Stack& stack,
                      const Executor& executor, const Database& database);
 
+struct ChosenPlacement {
+  Placement placement;
+  std::optional<PlacedStep> step;  // of it, where the choice took one
+};
+
 // The placement that the query asks for; `automatic` finds the fewest layers (or, for mixtures of experts, layers'
 // experts) on the host that fit, and of both the faster one.
-Placement choose_placement(const Query& query, const Machine& machine, const StepGraph& graph, const Workload& workload,
-                           const Stack& stack, const LayerMemory& layers, const MemoryRequest& request);
+ChosenPlacement choose_placement(const Query& query, const Machine& machine, const StepGraph& graph,
+                                 const Workload& workload, const Stack& stack, const LayerMemory& layers,
+                                 const MemoryRequest& request);
 
 // In words: "20 of 32 layers and the output on the GPU, 12 on the host"; empty where all is on one device.
 std::string describe(const Placement& placement, int layers);

@@ -11,14 +11,17 @@ namespace silicast {
 
 namespace {
 
-// The device that runs a layer of a layer split; the output goes with the last.
-int device_of(const Placement& placement, int layer) {
+// The device that runs each layer of a layer split, by layer; those of the host count as the first's.
+std::vector<int> devices_of(const Placement& placement, std::size_t layers) {
+  std::vector<int> devices(layers, static_cast<int>(placement.device_layers.size()) - 1);
   int first = placement.host_layers;
+  int begin = 0;
   for (std::size_t device = 0; device < placement.device_layers.size(); ++device) {
     first += placement.device_layers[device];
-    if (layer < first) return static_cast<int>(device);
+    for (; begin < first && begin < static_cast<int>(layers); ++begin)
+      devices[static_cast<std::size_t>(begin)] = static_cast<int>(device);
   }
-  return static_cast<int>(placement.device_layers.size()) - 1;
+  return devices;
 }
 
 bool on_host(const Placement& placement, const Op& op, int layer) {
@@ -46,6 +49,10 @@ StepGraph divided(StepGraph graph, int devices) {
   }
   return graph;
 }
+
+// A product whose weights llama.cpp keeps in a split buffer; experts' products cannot be divided so (ggml-cuda.cu,
+// ggml_backend_cuda_device_supports_op).
+bool divides_rows(const Op& op) { return op.kind == OpKind::matmul; }
 
 // Layers with routed experts on the host: those whose other parts run on a device, and those that lie there whole.
 struct ExpertLayers {
@@ -98,21 +105,52 @@ PlacedStep::PlacedStep(const StepGraph& graph, const Workload& workload, const M
   if (placement.split == Split::layer && stages == 1 && !placement.uses_host()) {
     devices_.emplace_back(graph, workload, machine.device);
   } else if (placement.split == Split::layer) {
+    const std::vector<int> device_of = devices_of(placement, workload.architecture.layers.size());
+    devices_.reserve(static_cast<std::size_t>(stages));
     for (int stage = 0; stage < stages; ++stage) {
       const StepGraph part = part_of(graph, [&](const Op& op, int layer) {
-        if (on_host(placement, op, layer)) return false;
-        if (layer < 0) return stage == (op.kind == OpKind::embedding ? 0 : stages - 1);
-        return device_of(placement, layer) == stage;
+        if (layer >= 0 && device_of[static_cast<std::size_t>(layer)] != stage) return false;
+        if (layer < 0 && stage != (op.kind == OpKind::embedding ? 0 : stages - 1)) return false;
+        return !on_host(placement, op, layer);
       });
-      devices_.emplace_back(part, workload, machine.device);
+      devices_.emplace_back(part, workload, machine.device, devices_.empty() ? nullptr : &devices_.front());
     }
   } else {
     const StepGraph part = part_of(graph, [&](const Op& op, int layer) { return !on_host(placement, op, layer); });
-    devices_.emplace_back(divided(part, machine.devices), workload, machine.device);
+    if (split_ == Split::row)
+      place_by_rows(part, workload);
+    else
+      devices_.emplace_back(divided(part, machine.devices), workload, machine.device);
   }
   if (paged_bytes_ > 0) paged_from_ = weights_of(graph, *workload.type_table);
   if (!placement.uses_host()) return;
   place_on_host(graph, workload, placement);
+}
+
+// A product's input goes to the other devices as 8-bit blocks where its kernel reads it so (36 bytes of 32 values),
+// else as F32; the output comes back as F32. All of it passes the link of the device that the layer belongs to.
+void PlacedStep::place_by_rows(const StepGraph& graph, const Workload& workload) {
+  constexpr double quantized_value = 36.0 / 32;
+  constexpr double value = 4;
+  const double g = machine_.devices;
+  const Stage rows_from = machine_.device.stack->wanted_rows_from;
+  StepGraph products = part_of(graph, [](const Op& op, int /*layer*/) { return divides_rows(op); });
+  for (const Op& op : products.ops) {
+    const MatmulShape& shape = op.matmul;
+    const bool quantized = (*workload.type_table)[shape.type].block > 1;
+    const double bytes = (g - 1) * static_cast<double>(shape.in) * (quantized ? quantized_value : value) +
+                         (g - 1) / g * static_cast<double>(shape.out) * value;
+    const bool of_outputs = op.stage != Stage::layers && op.stage >= rows_from;
+    // Of the operations of a kind of layer only the model's last layer is without the other tokens.
+    const double last = !of_outputs ? 0 : op.stage == Stage::last_feed_forward ? 1 : op.layers;
+    rows_.products += op.layers;
+    rows_.per_output += last * bytes;
+    rows_.per_token += (op.layers - last) * bytes;
+  }
+  devices_.emplace_back(divided(std::move(products), machine_.devices), workload, machine_.device);
+  Executor rest = machine_.device;
+  rest.begins_step = false;
+  devices_.emplace_back(part_of(graph, [](const Op& op, int /*layer*/) { return !divides_rows(op); }), workload, rest);
 }
 
 void PlacedStep::place_on_host(const StepGraph& graph, const Workload& workload, const Placement& placement) {
@@ -124,7 +162,9 @@ void PlacedStep::place_on_host(const StepGraph& graph, const Workload& workload,
     });
     if (part.ops.empty()) continue;
     const Weights weights = weights_of(part, *workload.type_table);
-    HostPart added{StepEvaluator(part, workload, host), StepEvaluator(part, workload, machine_.device), weights};
+    HostPart added{StepEvaluator(part, workload, host, host_.empty() ? nullptr : &host_.front().on_host),
+                   StepEvaluator(part, workload, machine_.device, devices_.empty() ? nullptr : &devices_.front()),
+                   weights};
     added.stream_from = machine_.stream_batch > 0 ? machine_.stream_batch : std::numeric_limits<double>::infinity();
     if (experts) {
       const ExpertLayers layers = expert_layers(workload.architecture, placement);
@@ -200,6 +240,18 @@ StepCost PlacedStep::streamed(const HostPart& part, Batch batch, double tokens) 
 StepCost PlacedStep::operator()(Batch batch) const noexcept {
   const double tokens = totals_of(batch).tokens;
   StepCost cost = host_cost(batch, tokens);
+  if (split_ == Split::row) {
+    StepCost products = devices_.front()(batch);
+    // Each device did its share at the same time.
+    const double g = machine_.devices;
+    products.dram_bytes *= g, products.cache_bytes *= g;
+    products.operations *= g, products.matrix_operations *= g, products.instructions *= g;
+    cost += products;
+    cost += devices_.back()(batch);
+    const BatchTotals totals = totals_of(batch);
+    add_link(cost, gather_seconds(totals).value(), rows_.bytes(totals));
+    return cost;
+  }
   for (const StepEvaluator& device : devices_) cost += device(batch);
   const double boundary = hidden_bytes_ * tokens;
   const Links& links = machine_.links;
@@ -220,7 +272,7 @@ StepCost PlacedStep::operator()(Batch batch) const noexcept {
 // Two all-reduces a layer: in a ring each device sends 2 (G-1)/G of the data in 2 (G-1) messages; where that is little,
 // each reads all of the others' at once.
 Seconds PlacedStep::reduce_seconds(double tokens) const noexcept {
-  if (split_ == Split::layer) return Seconds(0);
+  if (split_ != Split::tensor) return Seconds(0);
   const double others = machine_.devices - 1;
   const double bytes = hidden_bytes_ * tokens;
   const double latency = machine_.links.peer_latency.value();
@@ -230,8 +282,14 @@ Seconds PlacedStep::reduce_seconds(double tokens) const noexcept {
   return Seconds(2 * layers_ * std::min(ring, direct) * link_factor_);
 }
 
+// Copies to and from several devices wait for each other's bytes on one link, but not for each other's latency.
+Seconds PlacedStep::gather_seconds(const BatchTotals& totals) const noexcept {
+  if (split_ != Split::row) return Seconds(0);
+  return rows_.products * 2 * machine_.links.peer_latency + Bytes(rows_.bytes(totals)) / machine_.links.peer;
+}
+
 const StepEvaluator* PlacedStep::each() const noexcept {
-  const bool divided = split_ != Split::layer || devices_.size() == 1;
+  const bool divided = split_ == Split::tensor || devices_.size() == 1;
   return host_.empty() && paged_bytes_ == 0 && divided && !devices_.empty() ? &devices_.front() : nullptr;
 }
 
@@ -245,6 +303,7 @@ Seconds PlacedStep::seconds(Batch batch) const noexcept {
 }
 
 StepCost PlacedStep::slowest_stage(Batch batch) const noexcept {
+  if (split_ == Split::row) return (*this)(batch);
   StepCost slowest = host_cost(batch, totals_of(batch).tokens);
   for (const StepEvaluator& device : devices_)
     if (StepCost cost = device(batch); cost.seconds > slowest.seconds) slowest = cost;

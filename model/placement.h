@@ -21,6 +21,10 @@
 
 namespace silicast {
 
+// How devices share a model. By layers: each runs some of them. By tensors: all run their part of every operation, and
+// all-reduces join the parts. By rows, as llama.cpp does it: a device that a layer belongs to runs it but for products
+// with dense weight matrices, of whose rows each device has its part; it sends them the input and gathers their output
+// (ggml-cuda.cu, ggml_cuda_op_mul_mat). Other software that is asked for rows divides tensors.
 enum class Split { layer, row, tensor };
 
 struct Placement {
@@ -28,7 +32,7 @@ struct Placement {
   int host_expert_layers = 0;  // the routed experts of the first so many layers
   bool host_output = false;
   Bytes paged;                     // of the host's weights that do not fit its memory
-  std::vector<int> device_layers;  // layers of each device, in order; in a row or tensor split all layers, divided
+  std::vector<int> device_layers;  // layers of each device, in order; where each is divided, all of them
   Split split = Split::layer;
 
   [[nodiscard]] std::size_t devices() const { return device_layers.size(); }
@@ -74,15 +78,16 @@ class PlacedStep {
   [[nodiscard]] StepCost slowest_stage(Batch batch) const noexcept;
   // Whether the stages work on different micro-batches of a prompt at once: layers on a host stand in the way
   // (llama.cpp: "pipeline parallelism enabled" only with all layers on devices).
-  [[nodiscard]] bool pipelines() const { return devices_.size() > 1 && host_.empty(); }
+  [[nodiscard]] bool pipelines() const { return devices_.size() > 1 && host_.empty() && split_ == Split::layer; }
   [[nodiscard]] std::size_t stages() const { return pipelines() ? devices_.size() : 1; }
   // Where all is on one device: its evaluator; else null.
   [[nodiscard]] const StepEvaluator* single() const noexcept;
-  // Where all devices do the same at once (one device, or a row or tensor split without a host): what each does; else
-  // null.
+  // Where all devices do the same at once (one device, or a tensor split without a host): what each does; else null.
   [[nodiscard]] const StepEvaluator* each() const noexcept;
-  // The all-reduces of a row or tensor split.
+  // The all-reduces of a tensor split.
   [[nodiscard]] Seconds reduce_seconds(double tokens) const noexcept;
+  // The inputs that a row split sends out and the outputs that it gathers; nothing of other splits.
+  [[nodiscard]] Seconds gather_seconds(const BatchTotals& totals) const noexcept;
   [[nodiscard]] std::vector<StepEvaluator::OpCost> per_op(Batch batch) const;
   [[nodiscard]] std::vector<StepEvaluator::OpCost> per_op(const StepShape& shape) const {
     return per_op(Batch(&shape, 1));
@@ -106,6 +111,18 @@ class PlacedStep {
     double hand_overs = 0;   // of a step that computes it on the host, to and from the device
     double enclosed = 0;     // likewise those that it saves while the rest of its layers runs on the host as well
   };
+  // What a row split moves, there and back, for all its products: bytes of each token, or of each row whose logits are
+  // wanted where a product is of those alone.
+  struct RowTraffic {
+    double products = 0;
+    double per_token = 0;
+    double per_output = 0;
+
+    [[nodiscard]] double bytes(const BatchTotals& totals) const noexcept {
+      return per_token * totals.tokens + per_output * totals.outputs;
+    }
+  };
+  void place_by_rows(const StepGraph& graph, const Workload& workload);
   void place_on_host(const StepGraph& graph, const Workload& workload, const Placement& placement);
   [[nodiscard]] bool streams(const HostPart& part, double tokens) const noexcept;
   [[nodiscard]] StepCost computed(const HostPart& part, Batch batch) const noexcept;
@@ -113,7 +130,7 @@ class PlacedStep {
   [[nodiscard]] StepCost host_cost(Batch batch, double tokens) const noexcept;
   static void add_link(StepCost& cost, double seconds, double bytes) noexcept;
 
-  std::vector<StepEvaluator> devices_;  // a stage each
+  std::vector<StepEvaluator> devices_;  // a stage each; in a row split the divided products, and all else
   std::vector<HostPart> host_;          // routed experts, and all else: each may be streamed or computed by itself
   MachineExecutors machine_;
   Split split_ = Split::layer;
@@ -122,6 +139,7 @@ class PlacedStep {
   double hidden_bytes_ = 0;  // of one token's activation at a boundary
   double layers_ = 0;
   double link_factor_ = 1;  // correction of all-reduces
+  RowTraffic rows_;
 };
 
 }  // namespace silicast

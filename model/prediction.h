@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/quantity.h"
@@ -38,13 +39,19 @@ struct Offload {
   [[nodiscard]] bool wants_host() const { return layers != Layers::all || cpu_moe_layers > 0; }
 };
 
+// Who chose the quantization: the query, a file that holds one, those who released the model quantized alone, or the
+// habit of the stack's users.
+enum class QuantOrigin { given, file, published, usual };
+std::string_view name_of(QuantOrigin origin);
+
 struct Query {
-  std::string model;            // catalogue name, model or workload YAML, config.json, GGUF
-  std::string quant;            // empty: the file's own, or the stack's usual one
-  std::string device;           // NAME, or NAMExN for several
-  std::optional<int> devices;   // of that NAME, without xN; absent: as `device` says
-  std::string stack;            // empty: the device's usual one that reads the quantization's format
-  std::optional<Bytes> memory;  // one of the device's options; absent: the largest
+  std::string model;  // catalogue name, model or workload YAML, config.json, GGUF
+  std::string quant;  // empty: the file's own, the one that the model is released in, or the stack's usual one
+  QuantOrigin quant_origin = QuantOrigin::given;  // filled in when the query is compiled
+  std::string device;                             // NAME, or NAMExN for several
+  std::optional<int> devices;                     // of that NAME, without xN; absent: as `device` says
+  std::string stack;                              // empty: the device's usual one that reads the quantization's format
+  std::optional<Bytes> memory;                    // one of the device's options; absent: the largest
   // The file's own size, of a mix that is known only roughly: what a step reads of it goes by this. Absent: the mix's.
   std::optional<Bytes> model_size;
   std::int64_t prompt = 512;

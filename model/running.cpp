@@ -89,9 +89,23 @@ EnergyFigures energy_of(const Prediction& p, const Query& q) {
   return energy;
 }
 
+// A step of so many tokens with nothing cached; where the tokens would choose some of the experts only, no less than
+// reading all weights of the devices once.
+std::optional<Seconds> warm_up_of(const Prediction& p, const Compiled& c) {
+  if (c.stack->warm_up_tokens == 0) return std::nullopt;
+  const Seconds step = c.evaluator.seconds({.new_tokens = static_cast<double>(c.stack->warm_up_tokens)});
+  if (!c.workload->architecture.has_experts()) return step;
+  Bytes read;
+  for (const MemoryPool& pool : p.pools)
+    if (!pool.name.starts_with("host")) read += pool.weights;
+  const double together = c.placement.split == Split::tensor ? c.machine.devices : 1;
+  return std::max(step, read / (together * c.machine.device.dram_bandwidth));
+}
+
 // Weights on the devices of a discrete machine cross PCIe; unified memory needs no copy.
 StartupFigures startup_of(const Prediction& p, const Compiled& c) {
-  StartupInputs inputs{.file = p.file_bytes, .devices = p.query.devices, .build = c.stack->build};
+  StartupInputs inputs{
+      .file = p.file_bytes, .devices = p.query.devices, .build = c.stack->build, .warm_up = warm_up_of(p, c)};
   inputs.storage = c.query.storage ? c.query.storage : c.device->storage_bandwidth;
   if (c.device->device_class == DeviceClass::discrete) {
     for (const MemoryPool& pool : p.pools)
@@ -146,12 +160,14 @@ std::optional<DatedPrice> purchase_price(const Device& device, Bytes memory, int
 CostInputs prices_of(const Compiled& c, Bytes memory, const Database& database) {
   const CostQuestion& q = c.query.cost;
   const PriceBook& book = database.prices();
-  const auto own = [](double usd) { return DatedPrice{usd, {}, "given"}; };
+  const auto own = [](const Money& money) { return DatedPrice{money.usd(), {}, "given"}; };
   const int devices = c.machine.devices;
   CostInputs inputs;
   inputs.purchase = q.price ? own(*q.price) : purchase_price(*c.device, memory, devices, book);
   if (q.rent)
     inputs.rent = own(*q.rent);
+  else if (q.rent_listed)
+    inputs.rent = times(book.listed_rent(c.device->id), devices);
   else if (!inputs.purchase)
     inputs.rent = times(book.rent(c.device->id), devices);
   inputs.electricity = q.electricity ? own(*q.electricity) : book.electricity(q.region);

@@ -259,6 +259,7 @@ Stack read_stack(const Entry& entry, const TypeTable& types) {
   stack.allocation = read_allocation(root.required_section("allocation"));
   if (const auto startup = root.section("startup")) {
     stack.build = startup->optional_quantity<Seconds>("build");
+    stack.warm_up_tokens = startup->count_or("warm_up_tokens", 0, 0, 1 << 20);
     startup->finish();
   }
   if (const auto offload = root.section("offload")) stack.offload = read_offload(*offload);

@@ -151,8 +151,10 @@ struct Stack {
   AllocationRules allocation;
   std::optional<OffloadRules> offload;
   std::optional<Seconds> build;  // before the first request: compilation, graph capture, warm-up; absent: not known
-  bool tensor_split = false;     // can divide every layer over several devices
-  bool whole_heads = false;      // each with as many heads as the others
+  // Of an empty run before the first request, which reads all weights, those of all experts included; 0: there is none.
+  std::int64_t warm_up_tokens = 0;
+  bool tensor_split = false;  // can divide every layer over several devices
+  bool whole_heads = false;   // each with as many heads as the others
 
   [[nodiscard]] Seconds kernel_overhead(const Processor& processor) const;
 };

@@ -6,7 +6,8 @@
 namespace silicast {
 
 StartupFigures startup_of(const StartupInputs& inputs) {
-  StartupFigures figures{.storage = inputs.storage, .build = inputs.build};
+  StartupFigures figures{.storage = inputs.storage, .build = inputs.build, .warm_up = inputs.warm_up};
+  if (inputs.warm_up) figures.build = inputs.build.value_or(Seconds(0)) + *inputs.warm_up;
   if (inputs.to_device) figures.copy = inputs.copied / static_cast<double>(inputs.devices) / *inputs.to_device;
   if (!inputs.storage) return figures;
   figures.read = inputs.file / *inputs.storage;

@@ -16,14 +16,16 @@ struct StartupInputs {
   std::optional<BytesPerSecond> to_device;  // to each device, as reached; absent: nothing is copied
   int devices = 1;
   std::optional<Seconds> build;
+  std::optional<Seconds> warm_up;
 };
 
 struct StartupFigures {
   std::optional<BytesPerSecond> storage;
   std::optional<Seconds> read;
-  std::optional<Seconds> copy;   // absent: unified memory
-  std::optional<Seconds> load;   // absent: the storage is not known
-  std::optional<Seconds> build;  // absent: nothing is built, or no figure is known
+  std::optional<Seconds> copy;     // absent: unified memory
+  std::optional<Seconds> load;     // absent: the storage is not known
+  std::optional<Seconds> build;    // with the warm-up; absent: nothing is done, or no figure is known
+  std::optional<Seconds> warm_up;  // of that, an empty run; absent: there is none, or it is in the stack's one figure
 };
 
 StartupFigures startup_of(const StartupInputs& inputs);

@@ -57,9 +57,8 @@ const Unit* first_present(const std::vector<Unit>& units, const Processor& proce
 }
 
 bool equal_but_for_layers(const Op& a, const Op& b) {
-  return a.kind == b.kind && a.name == b.name && a.matmul == b.matmul && a.attention == b.attention &&
-         a.state == b.state && a.read == b.read && a.written == b.written &&
-         (a.stage == Stage::head) == (b.stage == Stage::head);
+  return a.kind == b.kind && a.matmul == b.matmul && a.read == b.read && a.written == b.written && a.state == b.state &&
+         a.attention == b.attention && (a.stage == Stage::head) == (b.stage == Stage::head) && a.name == b.name;
 }
 
 }  // namespace
@@ -77,7 +76,8 @@ void OpWork::apply(const OpFactors& factors) noexcept {
   launch *= factors.launch;
 }
 
-StepEvaluator::StepEvaluator(const StepGraph& graph, const Workload& workload, const Executor& executor)
+StepEvaluator::StepEvaluator(const StepGraph& graph, const Workload& workload, const Executor& executor,
+                             const StepEvaluator* like)
     : executor_(executor) {
   const Processor& p = executor_.processor;
   const Stack& stack = *executor_.stack;
@@ -97,7 +97,8 @@ StepEvaluator::StepEvaluator(const StepGraph& graph, const Workload& workload, c
   value_bytes_ = types[executor_.value_type].bits_per_weight() / 8;
   quantized_cache_ = types[executor_.key_type].block > 1;
   kernel_seconds_ = stack.kernel_overhead(p).value();
-  const Corrections corrections = executor_.corrections ? *executor_.corrections : Corrections();
+  static const Corrections none;
+  const Corrections& corrections = executor_.corrections ? *executor_.corrections : none;
   if (executor_.begins_step) step_seconds_ = stack.overheads.step.value() * corrections.step;
   sequence_seconds_ = stack.overheads.sequence.value() * corrections.sequence;
   vector_factors_ = corrections.of(stack.on_cpu ? cpu_vector_kernel : "", "");
@@ -117,9 +118,22 @@ StepEvaluator::StepEvaluator(const StepGraph& graph, const Workload& workload, c
     }
     Compiled compiled{.op = op};
     compiled.launch_seconds = stack.launches[static_cast<std::size_t>(op.kind)] * kernel_seconds_;
-    if (op.kind == OpKind::matmul || op.kind == OpKind::expert_matmul) compile_matmul(compiled, workload);
+    if (op.kind == OpKind::matmul || op.kind == OpKind::expert_matmul) {
+      const Compiled* known = with_product_of(op);
+      if (known == nullptr && like != nullptr) known = like->with_product_of(op);
+      if (known != nullptr)
+        compiled.kernels = known->kernels, compiled.type = known->type;
+      else
+        compile_matmul(compiled, workload);
+    }
     ops_.push_back(std::move(compiled));
   }
+}
+
+const StepEvaluator::Compiled* StepEvaluator::with_product_of(const Op& op) const {
+  const auto at = std::find_if(ops_.begin(), ops_.end(),
+                               [&](const Compiled& c) { return !c.kernels.empty() && c.op.matmul == op.matmul; });
+  return at == ops_.end() ? nullptr : &*at;
 }
 
 void StepEvaluator::compile_matmul(Compiled& compiled, const Workload& workload) const {

@@ -115,7 +115,9 @@ struct OpWork {
 // A graph compiled for an executor: each distinct operation once, with everything but the shape worked out.
 class StepEvaluator {
  public:
-  StepEvaluator(const StepGraph& graph, const Workload& workload, const Executor& executor);
+  // What `like` has compiled for the same executor and workload is taken over.
+  StepEvaluator(const StepGraph& graph, const Workload& workload, const Executor& executor,
+                const StepEvaluator* like = nullptr);
 
   [[nodiscard]] StepCost operator()(Batch batch) const noexcept;
   [[nodiscard]] StepCost operator()(const StepShape& shape) const noexcept { return (*this)(Batch(&shape, 1)); }
@@ -180,6 +182,8 @@ class StepEvaluator {
   };
 
   void compile_matmul(Compiled& compiled, const Workload& workload) const;
+  // An operation with the same product; null: none was compiled.
+  [[nodiscard]] const Compiled* with_product_of(const Op& op) const;
   [[nodiscard]] Matmul compile_kernel(const MatmulKernel& kernel, const Op& op, const Workload& workload) const;
   [[nodiscard]] const UnpackCost& unpack_cost(const TensorType& type) const;
   [[nodiscard]] double unpack_seconds_per_weight(const TensorType& type, double share) const;

@@ -35,7 +35,8 @@ struct Needs {
   std::optional<double> min_decode;  // tokens/s of each user
   std::optional<Seconds> max_ttft;
   std::optional<Watts> max_watts;  // while decoding, as `power.decode_watts`
-  std::optional<double> budget;    // USD, of the devices
+  std::optional<double> budget;    // of the devices
+  std::string budget_currency;     // ISO 4217; empty: USD, which recommend() expects
   std::optional<double> max_perplexity_ratio;
 };
 // Throws UsageError for what contradicts itself.

@@ -85,7 +85,7 @@ constexpr double scatter_height = 360;
 struct Across {
   const char* figure;  // of the comparison
   double unit;
-  const char* axis;
+  std::string axis;
   const char* title;
   bool from_zero;  // an amount; ratios near 1 are shown where they are
 };
@@ -93,7 +93,7 @@ struct Across {
 // Labelled points, speed upwards.
 Chart scatter(const Comparison& c, const ComparedFigure& figure, const ComparedFigure& up, const Across& across) {
   const double unit = across.unit;
-  const std::string axis = across.axis;
+  const std::string& axis = across.axis;
   std::vector<Dot> dots;
   std::vector<std::string> unknown;
   for (const Candidate& candidate : c.candidates) {
@@ -196,7 +196,9 @@ Plot compare_plot(const Comparison& c) {
     if (most > visible * least) plot.charts.push_back(scatter(c, *figure, *decode, across));
   };
   add({"memory", gib, "memory used, GiB", "Speed against memory", true});
-  add({"cost", 1, "$ per million output tokens", "Speed against cost", true});
+  const ComparedFigure* cost = named(figures, "cost");
+  const std::string currency = cost == nullptr ? "" : cost->title.substr(0, cost->title.find('/'));
+  add({"cost", 1, currency + " per million output tokens", "Speed against cost", true});
   add({"quality", 1, "perplexity, times that of the unquantized model", "Speed against quality", false});
   return plot;
 }

@@ -34,6 +34,40 @@ std::optional<double> number_of(const Value& value) {
   return std::nullopt;
 }
 
+// The currency that all candidates with a cost are asked to be shown in; empty: dollars, or several.
+std::string currency_of(const Comparison& c) {
+  std::optional<std::string> common;
+  for (const Candidate& candidate : c.candidates) {
+    if (!candidate.prediction || !candidate.prediction->cost) continue;
+    const auto& shown = candidate.prediction->cost->shown;
+    const std::string currency = shown ? shown->currency : "";
+    if (common && *common != currency) return {};
+    common = currency;
+  }
+  return common.value_or("");
+}
+
+// Whether the figure was measured on another model than the one asked for.
+bool is_borrowed(const Candidate& candidate, const ComparedFigure& figure) {
+  const auto& quality = candidate.prediction->quality;
+  return figure.name == "quality" && quality && !quality->same_model && quality->source != "unquantized";
+}
+
+bool has_borrowed(const Comparison& c) {
+  const ComparedFigure quality{.name = "quality"};
+  return std::any_of(c.candidates.begin(), c.candidates.end(),
+                     [&](const Candidate& x) { return x.prediction && is_borrowed(x, quality); });
+}
+
+std::vector<std::string> borrowed_of(const Candidate& candidate, const std::vector<ComparedFigure>& figures) {
+  std::vector<std::string> names;
+  for (const ComparedFigure& figure : figures)
+    if (candidate.prediction && is_borrowed(candidate, figure)) names.push_back(figure.name);
+  return names;
+}
+
+constexpr const char* borrowed_legend = "~ measured on another model than this one";
+
 std::string shown(const ComparedFigure& figure, double value) {
   if (figure.name == "memory") return human(Bytes(value));
   if (figure.name == "ttft" || figure.name == "e2e") return human(Seconds(value));
@@ -80,7 +114,7 @@ Table table_of(const Comparison& c, Marks marks) {
         continue;
       }
       const bool marked = is_best(candidate, figures[i], best[i]);
-      const std::string text = shown(figures[i], *value);
+      const std::string text = (is_borrowed(candidate, figures[i]) ? "~" : "") + shown(figures[i], *value);
       row.push_back({*value, marks == Marks::star             ? text + (marked ? " *" : "  ")
                              : marks == Marks::bold && marked ? "**" + text + "**"
                                                               : text});
@@ -116,6 +150,11 @@ std::optional<double> figure_of(const Candidate& candidate, const ComparedFigure
 
 std::vector<ComparedFigure> compared_figures(const Comparison& c) {
   std::vector<ComparedFigure> figures = all_figures();
+  if (const std::string currency = currency_of(c); !currency.empty()) {
+    const auto cost = std::find_if(figures.begin(), figures.end(), [](const auto& f) { return f.name == "cost"; });
+    cost->title = currency + "/M output";
+    cost->key = "cost.shown.per_million_output_tokens";
+  }
   std::erase_if(figures, [&](const ComparedFigure& figure) {
     return std::none_of(c.candidates.begin(), c.candidates.end(),
                         [&](const Candidate& x) { return figure_of(x, figure).has_value(); });
@@ -159,6 +198,7 @@ std::string compare_text(const Comparison& c, const TextStyle& style) {
                ? "all " + std::to_string(fit)
                : "the " + std::to_string(fit) + " of " + std::to_string(c.candidates.size()) + " that fit") +
           "\n";
+  if (has_borrowed(c)) text += std::string(borrowed_legend) + "\n";
   for (const Candidate& candidate : c.candidates)
     if (!candidate.feasible())
       text += wrapped((candidate.choices.empty() ? "" : candidate_name(candidate) + ": ") + verdict(candidate) + ": " +
@@ -175,12 +215,12 @@ std::string compare_markdown(const Comparison& c) {
     const Candidate& candidate = c.candidates[i];
     table.rows[i].push_back({verdict(candidate) + (candidate.reason.empty() ? "" : ": " + candidate.reason)});
   }
-  return table_markdown(table);
+  return table_markdown(table) + (has_borrowed(c) ? std::string("\n") + borrowed_legend + "\n" : "");
 }
 
 std::string compare_csv(const Comparison& c) {
   Table table = table_of(c, Marks::none);
-  for (const char* key : {"feasible", "reason", "best"}) table.columns.push_back({key, key});
+  for (const char* key : {"feasible", "reason", "best", "borrowed"}) table.columns.push_back({key, key});
   const auto figures = compared_figures(c);
   for (std::size_t i = 0; i < c.candidates.size(); ++i) {
     const Candidate& candidate = c.candidates[i];
@@ -190,6 +230,7 @@ std::string compare_csv(const Comparison& c) {
     table.rows[i].push_back({candidate.feasible()});
     table.rows[i].push_back({candidate.reason.empty() ? Value() : Value(candidate.reason)});
     table.rows[i].push_back({best});
+    table.rows[i].push_back({borrowed_of(candidate, figures)});
   }
   return table_csv(table);
 }
@@ -207,7 +248,8 @@ std::string compare_json(const Comparison& c) {
     Json row{{"choices", Json::object()},
              {"feasible", candidate.feasible()},
              {"reason", candidate.reason.empty() ? Json(nullptr) : Json(candidate.reason)},
-             {"best", Json::array()}};
+             {"best", Json::array()},
+             {"borrowed", borrowed_of(candidate, figures)}};
     for (std::size_t k = 0; k < c.varied.size(); ++k) row["choices"][c.varied[k]] = candidate.choices[k];
     for (const ComparedFigure& figure : figures) {
       if (!is_best(candidate, figure, best_of(c, figure))) continue;

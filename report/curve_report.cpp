@@ -22,6 +22,12 @@ std::optional<double> joules_per_token(const SteadyState& s, const Prediction& p
 
 Cell optional(const std::optional<double>& value) { return value ? Cell{*value, figure_text(*value)} : Cell{}; }
 
+Cell cost(const SteadyState& s) {
+  if (!s.cost || !s.cost->usd_per_million_output_tokens) return {};
+  const double usd = *s.cost->usd_per_million_output_tokens;
+  return {usd, figure_text(s.cost->in_shown(usd))};
+}
+
 std::vector<Cell> figures_of(const CurvePoint& point) {
   if (!point.steady) return std::vector<Cell>(9);
   const SteadyState& s = *point.steady;
@@ -33,7 +39,15 @@ std::vector<Cell> figures_of(const CurvePoint& point) {
           time(s.inter_token),
           time(s.request),
           optional(joules_per_token(s, point.prediction)),
-          optional(s.cost ? s.cost->usd_per_million_output_tokens : std::nullopt)};
+          cost(s)};
+}
+
+// As all points ask for it; programs read dollars.
+std::string cost_title(const ThroughputCurve& curve) {
+  for (const CurvePoint& point : curve.points)
+    if (point.steady && point.steady->cost && point.steady->cost->shown)
+      return point.steady->cost->shown->currency + "/M output";
+  return "$/M output";
 }
 
 Table table_of(const ThroughputCurve& curve) {
@@ -46,7 +60,7 @@ Table table_of(const ThroughputCurve& curve) {
                           {"inter_token_seconds", "then every", true},
                           {"request_seconds", "request", true},
                           {"joules_per_output_token", "J/token", true},
-                          {"usd_per_million_output_tokens", "$/M output", true},
+                          {"usd_per_million_output_tokens", cost_title(curve), true},
                           {"memory_bytes", "memory", true},
                           {"fits", "fits"}},
               .rows = {}};

@@ -63,9 +63,12 @@ Table ops_table(const PhaseExplanation& phase, bool every) {
                           {"", "matrix", true},
                           {"", "unpack", true},
                           {"", "vector", true},
-                          {"", "cache", true},
-                          {"", "bound by"}},
+                          {"", "cache", true}},
               .rows = {}};
+  // Machines without links between their parts are shown without the column.
+  const bool linked = phase.cost.busy[static_cast<std::size_t>(Resource::link)] > 0;
+  if (linked) table.columns.push_back({"", "link", true});
+  table.columns.push_back({"", "bound by"});
   const auto busy = [](const StepCost& cost, Resource r) {
     return Cell{{}, std::to_string(std::lround(100 * cost.utilization(r))) + " %"};
   };
@@ -87,8 +90,9 @@ Table ops_table(const PhaseExplanation& phase, bool every) {
                           busy(cost, Resource::matrix),
                           busy(cost, Resource::dequant),
                           busy(cost, Resource::alu),
-                          busy(cost, Resource::cache),
-                          {std::string(short_name(cost.bottleneck()))}});
+                          busy(cost, Resource::cache)});
+    if (linked) table.rows.back().push_back(busy(cost, Resource::link));
+    table.rows.back().push_back({std::string(short_name(cost.bottleneck()))});
   };
   for (const OpExplanation& op : phase.ops) {
     if (!every && op.share < worth_a_line) {

@@ -69,6 +69,7 @@ void add_query(Fields f, const ResolvedQuery& q) {
   f.add("parameters", q.parameters);
   f.add("active_parameters", q.active_parameters);
   f.add("quant", q.asked.quant);
+  f.add("quant_origin", std::string(name_of(q.asked.quant_origin)));
   f.add("bits_per_weight", q.bits_per_weight);
   f.add("device", q.asked.device);
   f.add("device_id", q.device_id);
@@ -165,6 +166,7 @@ void add_phase(Fields f, std::string_view seconds_key, const std::optional<Phase
 void add_startup(Fields f, const StartupFigures& s) {
   f.optional_value("load_seconds", s.load);
   f.optional_value("build_seconds", s.build);
+  f.optional_value("warm_up_seconds", s.warm_up);
   f.optional_value("read_seconds", s.read);
   f.optional_value("copy_seconds", s.copy);
   f.optional_value("storage_bytes_per_second", s.storage);
@@ -228,6 +230,34 @@ void add_price(Fields f, const std::optional<DatedPrice>& price) {
   f.add("source", price->source);
 }
 
+// The same amounts in the currency that is asked for; nothing where that is the dollar.
+void add_shown(Fields f, const std::optional<CostFigures>& c) {
+  if (!c || !c->shown)
+    return f.nothing({"currency", "usd", "date", "source", "per_hour", "per_million_input_tokens",
+                      "per_million_output_tokens", "price", "electricity_per_kwh", "api_per_hour"});
+  const auto shown = [&](std::optional<double> usd) { return usd ? Value(c->in_shown(*usd)) : Value(); };
+  f.add("currency", c->shown->currency);
+  f.add("usd", c->shown->usd);
+  f.add("date", text_or_nothing(c->shown->date));
+  f.add("source", c->shown->source);
+  f.add("per_hour", shown(c->usd_per_hour));
+  f.add("per_million_input_tokens", shown(c->usd_per_million_input_tokens));
+  f.add("per_million_output_tokens", shown(c->usd_per_million_output_tokens));
+  f.add("price", shown(c->price.usd));
+  f.add("electricity_per_kwh", shown(c->electricity ? std::optional(c->electricity->usd) : std::nullopt));
+  f.add("api_per_hour", shown(c->break_even ? std::optional(c->break_even->api_usd_per_hour) : std::nullopt));
+}
+
+void add_exchange(const Fields& f, const std::vector<ExchangeRate>& rates) {
+  for (std::size_t i = 0; i < rates.size(); ++i) {
+    Fields rate = f.below("exchange." + std::to_string(i));
+    rate.add("currency", rates[i].currency);
+    rate.add("usd", rates[i].usd);
+    rate.add("date", text_or_nothing(rates[i].date));
+    rate.add("source", rates[i].source);
+  }
+}
+
 void add_cost(Fields f, const std::optional<CostFigures>& c) {
   f.add("usd_per_hour", c ? Value(c->usd_per_hour) : Value());
   f.optional("usd_per_million_input_tokens", c ? c->usd_per_million_input_tokens : std::nullopt);
@@ -239,6 +269,11 @@ void add_cost(Fields f, const std::optional<CostFigures>& c) {
   add_price(f.below("price"), c ? std::optional(c->price) : std::nullopt);
   add_price(f.below("electricity"), c ? c->electricity : std::nullopt);
   add_break_even(f.below("break_even"), c ? c->break_even : std::nullopt);
+  add_shown(f.below("shown"), c);
+  if (c && !c->rates.empty())
+    add_exchange(f, c->rates);
+  else
+    f.add("exchange", c ? Value(std::vector<std::string>()) : Value());
 }
 
 void add_quality(Fields f, const std::optional<Quality>& quality) {

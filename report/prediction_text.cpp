@@ -69,7 +69,8 @@ std::string parameters(const ResolvedQuery& q) {
 std::string title(const ResolvedQuery& q, const Paint& paint) {
   const std::string release = q.stack_release.empty() ? "" : " of " + q.stack_release;
   return paint.bold(q.model_name + " in " + q.asked.quant + " on " + q.device_name) + "\n" +
-         wrapped(parameters(q) + ", " + rounded(q.bits_per_weight, shown_digits) + " bits per weight; " +
+         wrapped(parameters(q) + ", " + rounded(q.bits_per_weight, shown_digits) + " bits per weight" +
+                     (q.asked.quant_origin == QuantOrigin::published ? " as the model was released; " : "; ") +
                      q.asked.stack + release + " on the " + (q.processor == "cpu" ? "CPU" : "GPU") +
                      ", flash attention " + (q.flash_attention ? "on" : "off") + ", KV cache " + q.asked.key_type +
                      (q.asked.key_type == q.asked.value_type ? "" : "/" + q.asked.value_type),
@@ -170,13 +171,21 @@ Table bounds(const Prediction& p) {
                           {"", "unpacking", true},
                           {"", "vector", true},
                           {"", "cache", true},
-                          {"", "launches", true},
-                          {"", "bound by"}},
+                          {"", "launches", true}},
               .rows = {}};
+  std::vector<Resource> resources(shown_resources.begin(), shown_resources.end());
+  const auto links = [](const std::optional<Phase>& phase) {
+    return phase && phase->cost.busy[static_cast<std::size_t>(Resource::link)] > 0;
+  };
+  if (links(p.prefill) || links(p.decode)) {
+    table.columns.push_back({"", "links", true});
+    resources.push_back(Resource::link);
+  }
+  table.columns.push_back({"", "bound by"});
   const auto add = [&](const std::string& name, const std::optional<Phase>& phase) {
     if (!phase) return;
     std::vector<Cell> row{{name}};
-    for (const Resource r : shown_resources) row.push_back({{}, whole_percent(phase->cost.utilization(r))});
+    for (const Resource r : resources) row.push_back({{}, whole_percent(phase->cost.utilization(r))});
     row.push_back({std::string(words_of(phase->cost.bottleneck()))});
     table.rows.push_back(std::move(row));
   };
@@ -212,7 +221,9 @@ std::string startup(const StartupFigures& s, const Paint& paint) {
   if (s.load)
     text += time(s.load->value()) + " to load at " + rounded(s.storage->value() / giga, shown_digits) + " GB/s" +
             (s.copy ? " (" + time(s.copy->value()) + " over PCIe)" : "");
-  if (s.build) text += (text.empty() ? "" : ", ") + time(s.build->value()) + " to build and warm up";
+  if (s.build)
+    text += (text.empty() ? "" : ", ") + time(s.build->value()) +
+            (s.build == s.warm_up ? " for an empty run" : " to build and warm up");
   return labelled("startup", text, paint);
 }
 
@@ -262,22 +273,27 @@ std::string energy(const EnergyFigures& e, const Paint& paint) {
   return labelled("energy", text, paint);
 }
 
-std::string dollars(double usd) { return rounded(usd, shown_digits) + " USD"; }
+std::string code_of(const CostFigures& c) { return c.shown ? c.shown->currency : "USD"; }
+std::string money(const CostFigures& c, double usd) {
+  return rounded(c.in_shown(usd), shown_digits) + " " + code_of(c);
+}
 
 std::string dated(const std::string& price, const std::string& date) {
   return price + (date.empty() ? "" : " of " + date);
 }
 
 std::string price_basis(const CostFigures& c) {
-  if (c.rented) return "rent of " + dated(dollars(c.price.usd), c.price.date);
-  return dated(figure_text(c.price.usd) + " USD", c.price.date) + " over " + rounded(c.lifetime_years, 2) +
-         " years at " + whole_percent(c.duty) + " duty, " +
-         (c.electricity ? "electricity at " + dated(dollars(c.electricity->usd), c.electricity->date) + " a kWh"
+  if (c.rented)
+    return "rent of " + dated(money(c, c.price.usd), c.price.date) +
+           (c.price.date.empty() ? "" : ", " + c.price.source);
+  return dated(figure_text(c.in_shown(c.price.usd)) + " " + code_of(c), c.price.date) + " over " +
+         rounded(c.lifetime_years, 2) + " years at " + whole_percent(c.duty) + " duty, " +
+         (c.electricity ? "electricity at " + dated(money(c, c.electricity->usd), c.electricity->date) + " a kWh"
                         : "without electricity");
 }
 
-std::string comparison(const BreakEven& b) {
-  std::string text = "; an API takes " + dollars(b.api_usd_per_hour) + " for an hour's tokens";
+std::string comparison(const CostFigures& c, const BreakEven& b) {
+  std::string text = "; an API takes " + money(c, b.api_usd_per_hour) + " for an hour's tokens";
   if (b.duty)
     text += ", break-even at " + whole_percent(*b.duty) + " duty, " + figure_text(*b.hours_to_repay) + " hours of use";
   else if (!b.cheaper)
@@ -285,11 +301,18 @@ std::string comparison(const BreakEven& b) {
   return text;
 }
 
+std::string exchange(const ExchangeRate& rate) {
+  constexpr int digits = 5;
+  return "; 1 " + rate.currency + " is " + dated(rounded(rate.usd, digits) + " USD", rate.date);
+}
+
 std::string cost(const CostFigures& c, const Paint& paint) {
-  std::string text = dollars(c.usd_per_hour) + " an hour (" + price_basis(c) + ")";
-  if (c.usd_per_million_input_tokens) text += "; a million input tokens " + dollars(*c.usd_per_million_input_tokens);
-  if (c.usd_per_million_output_tokens) text += "; a million output tokens " + dollars(*c.usd_per_million_output_tokens);
-  if (c.break_even) text += comparison(*c.break_even);
+  std::string text = money(c, c.usd_per_hour) + " an hour (" + price_basis(c) + ")";
+  if (c.usd_per_million_input_tokens) text += "; a million input tokens " + money(c, *c.usd_per_million_input_tokens);
+  if (c.usd_per_million_output_tokens)
+    text += "; a million output tokens " + money(c, *c.usd_per_million_output_tokens);
+  if (c.break_even) text += comparison(c, *c.break_even);
+  for (const ExchangeRate& rate : c.rates) text += exchange(rate);
   return labelled("cost", text, paint);
 }
 

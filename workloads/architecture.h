@@ -188,6 +188,9 @@ struct Architecture {
   int extra_layers = 0;      // multi-token-prediction blocks that a GGUF stores and inference skips
   std::vector<Layer> kinds;  // the distinct layers
   std::vector<int> layers;   // the kind of each layer, in order
+  // Schemes of data/quants in which a model is released that is released quantized alone, the most faithful to each
+  // format first; empty: there are 16-bit weights.
+  std::vector<std::string> published_quants;
   std::optional<std::int64_t> stated_parameters;
   std::optional<std::int64_t> stated_active_parameters;
 

@@ -291,6 +291,7 @@ Architecture read_architecture(const Section& file) {
   a.rope_frequencies = file.flag("rope_frequencies", false);
   a.positions = choice(file, "positions", position_names, Positions::rope);
   a.extra_layers = static_cast<int>(file.count_or("extra_layers", 0, 0, most_layers));
+  a.published_quants = file.texts("published_quants");
   a.stated_parameters = optional_count(file, "parameters");
   a.stated_active_parameters = optional_count(file, "active_parameters");
   if (const auto norms = file.section("norms")) read_norms(*norms, a);

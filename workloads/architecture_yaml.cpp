@@ -109,6 +109,11 @@ std::string architecture_yaml(const Architecture& a, int indent) {
   writer.field("context", a.context);
   writer.field("tied_embeddings", a.tied_embeddings ? "true" : "false");
   writer.flag("rope_frequencies", a.rope_frequencies);
+  if (!a.published_quants.empty()) {
+    std::string names;
+    for (const std::string& name : a.published_quants) names += (names.empty() ? "[" : ", ") + quoted(name);
+    writer.field("published_quants", names + "]");
+  }
   if (a.stated_parameters) writer.field("parameters", *a.stated_parameters);
   if (a.stated_active_parameters) writer.field("active_parameters", *a.stated_active_parameters);
   writer.choice("positions", a.positions, position_names);

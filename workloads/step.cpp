@@ -146,6 +146,7 @@ StepGraph part_of(const StepGraph& graph, const std::function<bool(const Op& op,
   StepGraph part;
   part.groups = graph.groups;
   for (LayerGroup& group : part.groups) group.layers.clear();
+  std::vector<bool> seen(static_cast<std::size_t>(last) + 1);  // layers that an operation was wanted of
   for (const Op& op : graph.ops) {
     if (op.group < 0) {
       if (wanted(op, -1)) part.ops.push_back(op);
@@ -157,7 +158,9 @@ StepGraph part_of(const StepGraph& graph, const std::function<bool(const Op& op,
     for (const int layer : graph.groups[static_cast<std::size_t>(op.group)].layers) {
       if (!wanted(op, layer)) continue;
       ++some.layers;
-      if (std::find(present.begin(), present.end(), layer) == present.end()) present.push_back(layer);
+      if (seen[static_cast<std::size_t>(layer)]) continue;
+      seen[static_cast<std::size_t>(layer)] = true;
+      present.push_back(layer);
     }
     if (some.stage == Stage::last_feed_forward && !wanted(op, last)) some.stage = Stage::layers;
     if (some.layers > 0) part.ops.push_back(some);

@@ -133,6 +133,7 @@ TEST(ArchitectureYaml, EveryModelReadsBackEqual) {
     EXPECT_EQ(back.norm, a.norm) << entry.id;
     EXPECT_EQ(back.positions, a.positions) << entry.id;
     EXPECT_EQ(back.extra_layers, a.extra_layers) << entry.id;
+    EXPECT_EQ(back.published_quants, a.published_quants) << entry.id;
     EXPECT_EQ(back.stated_parameters, a.stated_parameters) << entry.id;
     EXPECT_EQ(architecture_yaml(back), architecture_yaml(a)) << entry.id;
   }

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "model/prediction.h"
 #include "model/prices.h"
+#include "tests/unit/expect_parts.h"
 
 namespace silicast {
 namespace {
@@ -86,7 +87,8 @@ TEST(Economics, RefusesWhatIsNotAPrice) {
   for (const CostQuestion& wrong :
        {CostQuestion{.price = 0}, CostQuestion{.price = -1}, CostQuestion{.rent = -2}, CostQuestion{.electricity = 0},
         CostQuestion{.lifetime_years = 0}, CostQuestion{.duty = 1.5}, CostQuestion{.pue = 0.9},
-        CostQuestion{.api_price_in = -1}, CostQuestion{.price = 1, .rent = 1}})
+        CostQuestion{.api_price_in = -1}, CostQuestion{.price = 1, .rent = 1},
+        CostQuestion{.price = 1, .rent_listed = true}})
     EXPECT_THROW(check(wrong), UsageError);
   EXPECT_NO_THROW(check({}));
 }
@@ -103,6 +105,58 @@ TEST(Economics, TheBookKnowsMemoryOptionsRegionsAndLaunchPrices) {
   EXPECT_EQ(predict(q, database).cost->price.usd, 1999);
   q.cost.price = 2500;
   EXPECT_EQ(predict(q, database).cost->price.usd, 2500);
+}
+
+TEST(Economics, AListedRentIsTakenThoughTheDeviceMayBeBought) {
+  const Database database(SILICAST_SOURCE_ROOT "/data");
+  Query q{.model = "llama-3.1-8b", .quant = "Q4_K_M", .device = "rtx-4090x2"};
+  EXPECT_FALSE(predict(q, database).cost->rented);
+  q.cost.rent_listed = true;
+  const CostFigures cost = *predict(q, database).cost;
+  EXPECT_TRUE(cost.rented);
+  EXPECT_NEAR(cost.usd_per_hour, 2 * 0.34, 1e-12);  // data/prices/rent.yaml
+  EXPECT_EQ(cost.price.date, "2026-03");
+  EXPECT_NE(cost.price.source.find("RunPod"), std::string::npos);
+  q.device = "m2-ultra-76";
+  expect_error<UsageError>([&] { predict(q, database); }, {"--rent listed", "m2-ultra-76", "rtx-4090", "h100-sxm"});
+}
+
+TEST(Economics, CurrenciesByTheRatesOfTheEuropeanCentralBank) {
+  // One euro is 1.1699 USD, 0.8567 GBP, 185.66 JPY (2026-08-21): a pound 1.1699 / 0.8567 USD.
+  const Database database(SILICAST_SOURCE_ROOT "/data");
+  Query q{.model = "llama-3.1-8b", .quant = "Q4_K_M", .device = "rtx-4090"};
+  q.cost.price = Money(1500, "EUR");
+  q.cost.electricity = Money(0.3, "GBP");
+  q.cost.api_price_out = Money(100, "JPY");
+  q.cost.currency = "GBP";
+  const Compiled compiled = compile(q, database);
+  EXPECT_NEAR(compiled.query.cost.api_price_out->usd(), 100 * 1.1699 / 185.66, 1e-12);
+  const CostFigures cost = *predict(compiled, database).cost;
+  EXPECT_NEAR(cost.price.usd, 1500 * 1.1699, 1e-9);
+  EXPECT_NEAR(cost.electricity->usd, 0.3 * 1.1699 / 0.8567, 1e-12);
+  ASSERT_TRUE(cost.shown);
+  EXPECT_EQ(cost.shown->currency, "GBP");
+  EXPECT_EQ(cost.shown->date, "2026-08-21");
+  EXPECT_NEAR(cost.in_shown(cost.price.usd), 1500 * 0.8567, 1e-9);
+  EXPECT_EQ(cost.rates.size(), 3U) << "of EUR, GBP and JPY, each once";
+}
+
+TEST(Economics, OwnRatesGoFirst) {
+  const Database database(SILICAST_SOURCE_ROOT "/data");
+  CostQuestion question{.price = Money(1000, "EUR"), .rent = Money(2, "PKR")};
+  question.own_rates = {{"EUR", 2}, {"PKR", 0.0035}};
+  const CostQuestion converted = database.prices().in_dollars(question);
+  EXPECT_EQ(converted.price->usd(), 2000);
+  EXPECT_EQ(converted.rent->usd(), 0.007);
+  EXPECT_EQ(converted.rates.front().source, "given");
+}
+
+TEST(Economics, CurrenciesWithoutARateAreNamed) {
+  const Database database(SILICAST_SOURCE_ROOT "/data");
+  CostQuestion question;
+  question.currency = "XYZ";
+  expect_error<UsageError>([&] { static_cast<void>(database.prices().in_dollars(question)); },
+                           {"'XYZ'", "EUR", "USD", "--exchange XYZ=USD"});
 }
 
 }  // namespace

@@ -122,5 +122,27 @@ TEST(Energy, PassiveCoolingKeepsAShareOfTheSpeed) {
   EXPECT_GT(p.power->decode->sustained_share, 0.2);
 }
 
+// The chip of the catalogue in a case without a fan: bursts are as fast, and what lasts of a prompt, which the clock
+// bounds, is the clock at which 8 W suffice; memory keeps its pace.
+TEST(Power, AMacBookAirIsAsFastInABurstAndSlowsDown) {
+  const auto on = [](const char* device) {
+    return predict({.model = "llama-3.1-8b", .quant = "Q4_K_M", .device = device, .calibrated = false}, database());
+  };
+  for (const auto& [air, chip] : {std::pair("macbook-air-m2-8", "m2-8"), std::pair("macbook-air-m2-10", "m2-10"),
+                                  std::pair("macbook-air-m3-8", "m3-8"), std::pair("macbook-air-m3-10", "m3-10"),
+                                  std::pair("macbook-air-m4-8", "m4-8"), std::pair("macbook-air-m4-10", "m4-10")}) {
+    const Prediction burst = on(air);
+    const Prediction cooled = on(chip);
+    EXPECT_EQ(burst.prefill->seconds, cooled.prefill->seconds) << air;
+    EXPECT_EQ(burst.decode->seconds, cooled.decode->seconds) << air;
+    EXPECT_TRUE(burst.power->passive && burst.power->sustained == Watts(8)) << air;
+    EXPECT_EQ(cooled.power->prefill->sustained_share, 1) << chip;
+    const double prefill = burst.power->prefill->sustained_share;
+    EXPECT_NEAR(prefill, std::cbrt(8 / burst.power->prefill->watts.value()), 0.03) << air;
+    EXPECT_GT(burst.power->decode->sustained_share, prefill) << air;
+    EXPECT_LT(burst.power->decode->sustained_share, 1) << air;
+  }
+}
+
 }  // namespace
 }  // namespace silicast

@@ -258,6 +258,19 @@ TEST_F(PlotFiles, FailuresLeaveNothingBehind) {
   EXPECT_TRUE(fs::is_empty(folder_));
 }
 
+TEST(ExplainText, ShowsTheLinkWhereThereIsOneAndEveryResourceThatWorks) {
+  const auto heads = [](Query q) {
+    const std::string text = explain_text(explain(q, database()));
+    const auto at = text.find("  operation");
+    return text.substr(at, text.find('\n', at) - at);
+  };
+  Query q = query("llama-3.1-70b", "Q4_K_M", "rtx-a6000x2");
+  q.split = Split::tensor;
+  for (const char* resource : {"DRAM", "matrix", "unpack", "vector", "cache", "link", "bound by"})
+    EXPECT_NE(heads(q).find(resource), std::string::npos) << resource;
+  EXPECT_EQ(heads(query("llama-3.1-8b", "Q4_K_M", "rtx-4090")).find("link"), std::string::npos);
+}
+
 Comparison comparison() {
   Comparison c{.varied = {"quant"}, .candidates = {}};
   for (const char* quant : {"Q8_0", "Q4_K_M", "F16"}) {
@@ -280,6 +293,40 @@ TEST(Compare, MarksTheBestAndTellsWhyTheOthersDoNotFit) {
   EXPECT_EQ(root.find("rows")->items.size(), 3U);
   for (const Chart& chart : compare_plot(c).charts)
     EXPECT_NE(parse_json(chart.spec, chart.title).find("layer"), nullptr);
+}
+
+// Q4_K_M was measured on Llama 3 8B; of Llama 3.1 8B that is another model's figure, of an unquantized one nobody's.
+TEST(Compare, MarksQualityThatWasMeasuredOnAnotherModel) {
+  const auto compared = [](const char* model) {
+    Comparison c{.varied = {"quant"}, .candidates = {}};
+    for (const char* quant : {"Q4_K_M", "F16"})
+      c.candidates.push_back(
+          {.choices = {quant}, .prediction = predict(query(model, quant, "rtx-4090"), database()), .reason = {}});
+    return c;
+  };
+  const Comparison other = compared("llama-3.1-8b");
+  EXPECT_NE(compare_text(other).find("~1.0"), std::string::npos) << compare_text(other);
+  EXPECT_EQ(compare_text(other).find("~1 "), std::string::npos);
+  for (const std::string& text : {compare_text(other), compare_markdown(other)})
+    EXPECT_NE(text.find("~ measured on another model"), std::string::npos) << text;
+  const Node root = parse_json(compare_json(other), "compare");
+  const auto& rows = root.find("rows")->items;
+  ASSERT_EQ(rows[0].find("borrowed")->items.size(), 1U);
+  EXPECT_EQ(rows[0].find("borrowed")->items[0].scalar, "quality");
+  EXPECT_TRUE(rows[1].find("borrowed")->items.empty());
+  for (const std::string& text : {compare_text(compared("llama-3-8b")), compare_markdown(compared("llama-3-8b"))})
+    EXPECT_EQ(text.find('~'), std::string::npos) << text;
+}
+
+TEST(Compare, ShowsCostsInTheCurrencyThatIsAskedFor) {
+  Query q = query("llama-3.1-8b", "Q4_K_M", "rtx-4090");
+  q.cost.currency = "EUR";
+  Comparison c{.varied = {}, .candidates = {}};
+  c.candidates.push_back({.choices = {}, .prediction = predict(q, database()), .reason = {}});
+  EXPECT_NE(compare_text(c).find("EUR/M output"), std::string::npos) << compare_text(c);
+  q.cost.currency = "GBP";
+  c.candidates.push_back({.choices = {}, .prediction = predict(q, database()), .reason = {}});
+  EXPECT_NE(compare_text(c).find("$/M output"), std::string::npos) << "two currencies are not put in one column";
 }
 
 }  // namespace

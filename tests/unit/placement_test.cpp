@@ -143,6 +143,55 @@ TEST(Placement, AllReducesGoRoundARingOnlyWhereThereIsMuchToSend) {
       << "2 (G-1) messages of a G-th";
 }
 
+TEST(Placement, ARowSplitSendsInputsAndGathersOutputsOfEveryProduct) {
+  // Llama 3.1 8B, Q8_0, on two cards, one token: of each layer q, k, v, o, gate, up and down, and the output matrix.
+  // The input goes to the other card in blocks of 36 bytes for 32 values, half of the output comes back as F32.
+  Query q{.model = "llama-3.1-8b", .quant = "Q8_0", .device = "rtx-4090x2"};
+  q.split = Split::row;
+  const Compiled c = compile(q, database());
+  const auto product = [](double in, double out) { return in * 36 / 32 + out / 2 * 4; };
+  const double layer = product(4096, 4096) + 2 * product(4096, 1024) + product(4096, 4096) + 2 * product(4096, 14336) +
+                       product(14336, 4096);
+  const double head = product(4096, 128256);
+  const auto seconds = [&](double bytes) {
+    return (32 * 7 + 1) * 2 * c.machine.links.peer_latency.value() + bytes / c.machine.links.peer.value();
+  };
+  EXPECT_NEAR(c.evaluator.gather_seconds({.sequences = 1, .tokens = 1, .outputs = 1}).value(),
+              seconds(32 * layer + head), 1e-12);
+  EXPECT_NEAR(c.evaluator(StepShape{}).link_bytes.value(), 32 * layer + head, 1);
+  EXPECT_EQ(c.evaluator.reduce_seconds(1).value(), 0);
+  // 16-bit weights take their input as F32: 4 bytes a value instead of 36 / 32.
+  q.quant = "F16";
+  q.device = "rtx-a6000x2";
+  const double values = 32 * (4096.0 * 6 + 14336) + 4096;
+  EXPECT_NEAR(compile(q, database()).evaluator(StepShape{}).link_bytes.value(),
+              32 * layer + head + values * (4 - 36.0 / 32), 1);
+}
+
+TEST(Placement, ARowSplitRunsAllButProductsOnOneDevice) {
+  const auto decode = [](Split split, std::int64_t depth) {
+    Query q{.model = "llama-3.1-8b", .quant = "F16", .device = "rtx-a6000x2", .depth = depth};
+    q.split = split;
+    const Compiled c = compile(q, database());
+    return c.evaluator.seconds(StepShape{.depth = static_cast<double>(depth)}).value();
+  };
+  // Attention over a deep cache takes as long as on one device, where a layer split has it.
+  EXPECT_NEAR(decode(Split::row, 100'000) - decode(Split::row, 0),
+              decode(Split::layer, 100'000) - decode(Split::layer, 0), 1e-5);
+  EXPECT_LT(decode(Split::tensor, 100'000) - decode(Split::tensor, 0),
+            0.6 * (decode(Split::row, 100'000) - decode(Split::row, 0)));
+  // Half of the weights at a time, and a message or two for each product.
+  EXPECT_LT(decode(Split::row, 0), decode(Split::layer, 0));
+  EXPECT_GT(decode(Split::row, 0), decode(Split::tensor, 0));
+}
+
+TEST(Placement, OnlyLlamaCppDividesByRows) {
+  Query q{.model = "llama-3.1-8b", .quant = "BF16", .device = "h100-sxmx2"};
+  q.stack = "vllm";
+  q.split = Split::row;
+  EXPECT_EQ(compile(q, database()).placement.split, Split::tensor);
+}
+
 TEST(Placement, PrefillPipelinesOverDevices) {
   const auto prefill = [](const char* device) {
     return predict({.model = "llama-3.1-8b", .quant = "Q4_K_M", .device = device, .prompt = 16384}, database())

@@ -170,6 +170,24 @@ TEST(Predict, SaysWhatWouldMakeItFit) {
   EXPECT_TRUE(predict(q, database()).feasible) << q.quant;
 }
 
+// gpt-oss comes in MXFP4 alone. A release of llama.cpp before that type, and other models, take the usual one.
+TEST(Predict, AModelReleasedQuantizedRunsAsItWasReleased) {
+  const auto chosen = [](const char* model, const char* stack) {
+    Query q{.model = model, .device = "h100-sxm"};
+    q.stack = stack;
+    const Query c = compile(q, database()).query;
+    return std::pair(c.quant, std::string(name_of(c.quant_origin)));
+  };
+  using Choice = std::pair<std::string, std::string>;
+  EXPECT_EQ(chosen("gpt-oss-20b", "llama.cpp-cuda"), Choice("MXFP4_MOE", "published"));
+  EXPECT_EQ(chosen("gpt-oss-120b", "vllm"), Choice("BF16-MXFP4", "published"));
+  EXPECT_EQ(chosen("gpt-oss-20b", "llama.cpp-cuda-2024"), Choice("Q4_K_M", "usual"));
+  EXPECT_EQ(chosen("qwen3-30b-a3b", "llama.cpp-cuda"), Choice("Q4_K_M", "usual"));
+  EXPECT_EQ(chosen("deepseek-v3", "vllm"), Choice("FP8-BLOCK", "published"));
+  Query q{.model = "gpt-oss-20b", .quant = "Q8_0", .device = "h100-sxm"};
+  EXPECT_EQ(compile(q, database()).query.quant_origin, QuantOrigin::given);
+}
+
 TEST(Predict, RefusesImpossibleRequests) {
   const auto expect_usage = [](auto change) {
     Query q = base_query();

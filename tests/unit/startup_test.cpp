@@ -30,6 +30,33 @@ TEST(Startup, UnknownStorageIsNotGuessed) {
   EXPECT_FALSE(s.build);
 }
 
+TEST(Startup, AnEmptyRunIsAddedToWhatIsBuilt) {
+  const StartupFigures s = startup_of({.file = 14_GB, .build = 40_s, .warm_up = 2_s});
+  EXPECT_EQ(*s.build, 42_s);
+  EXPECT_EQ(*s.warm_up, 2_s);
+}
+
+TEST(Startup, LlamaCppWarmsUpWithAnEmptyRunThatReadsAllWeights) {
+  const auto warm_up = [](const char* model, const char* stack) {
+    Query q{.model = model, .quant = "Q4_K_M", .device = "rtx-5090"};
+    q.stack = stack;
+    const Prediction p = predict(q, database());
+    EXPECT_TRUE(p.startup->warm_up && p.startup->build == p.startup->warm_up);
+    return p.startup->warm_up->value() / p.tpot->value;
+  };
+  // Two tokens of a dense model read its weights once, as one token does; of a model with experts 30 B of weights
+  // instead of the 3 B that a token chooses.
+  EXPECT_NEAR(warm_up("llama-3.1-8b", "llama.cpp-cuda"), 1, 0.3);
+  EXPECT_GT(warm_up("qwen3-30b-a3b", "llama.cpp-cuda"), 2);
+}
+
+TEST(Startup, EnginesTakeTheirTimeToBuild) {
+  Query q{.model = "llama-3.1-8b", .quant = "BF16", .device = "h100-sxm"};
+  q.stack = "tensorrt-llm-cpp";
+  EXPECT_EQ(*predict(q, database()).startup->build, 47_s);
+  EXPECT_FALSE(predict(q, database()).startup->warm_up);
+}
+
 TEST(Startup, OfAPrediction) {
   Query q{.model = "llama-3.1-8b", .quant = "Q8_0", .device = "m2-ultra-76"};
   q.storage = 2_GBps;
