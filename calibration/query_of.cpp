@@ -48,7 +48,8 @@ std::optional<std::int64_t> noted_number(std::string_view notes, std::string_vie
 
 // Sources name speculative decoding in the notes.
 bool is_speculative(std::string_view notes) {
-  if (contains_any(notes, {"no draft", "no speculat", "no mtp", "without mtp", "mtp off"})) return false;
+  if (contains_any(notes, {"no draft", "no speculat", "without speculat", "no mtp", "without mtp", "mtp off"}))
+    return false;
   return contains_any(notes, {"speculat", "mtp", "draft", "eagle", "dflash"});
 }
 
@@ -413,8 +414,13 @@ std::optional<Unpredicted> QueryMapper::fill_names(const Observation& row, Query
   if (row.quant.empty()) return Unpredicted{"quant is missing", ""};
   // A date or "+imatrix" behind the scheme's name is the reader's business.
   query.quant = row.quant;
-  if (!quants_.contains(canonical_name(parse_quant_name(row.quant).scheme)))
-    query.quant = quant_of_llama_type(row.quant);
+  const auto known = [&](const std::string& text) {
+    return quants_.contains(canonical_name(parse_quant_name(text).scheme));
+  };
+  if (!known(query.quant)) query.quant = quant_of_llama_type(row.quant);
+  // Unsloth's mixes beyond those that are described are of about the type that they are named after.
+  if (!known(query.quant) && query.quant.starts_with("UD-")) query.quant = query.quant.substr(3);
+  if (canonical_name(row.backend).starts_with("mlx") && known("MLX-" + query.quant)) query.quant = "MLX-" + query.quant;
   const QuantName name = parse_quant_name(query.quant);
   if (!quants_.contains(canonical_name(name.scheme))) return Unpredicted{"unknown quantization", row.quant};
   if (row.model_size_gib && database_->quant(name.scheme)->approximate) query.model_size = *row.model_size_gib * 1_GiB;
@@ -496,7 +502,7 @@ std::optional<Unpredicted> QueryMapper::fill_devices(const Observation& row, con
   if (contains_any(notes, {"no nvlink", "pcie x", "pcie ("})) query.interconnect = "pcie";
   if (devices == 1) return std::nullopt;
   if (!pipelined && !stack.tensor_split) return Unpredicted{"several devices", "divided by rows"};
-  query.split = pipelined ? Split::layer : Split::tensor;
+  query.split = pipelined ? Split::layer : is_llama_cpp(query.stack) ? Split::row : Split::tensor;
   query.device += "x" + std::to_string(devices);
   return std::nullopt;
 }

@@ -139,7 +139,7 @@ TEST(Power, AMacBookAirIsAsFastInABurstAndSlowsDown) {
     EXPECT_EQ(cooled.power->prefill->sustained_share, 1) << chip;
     const double prefill = burst.power->prefill->sustained_share;
     EXPECT_NEAR(prefill, std::cbrt(8 / burst.power->prefill->watts.value()), 0.03) << air;
-    EXPECT_GT(burst.power->decode->sustained_share, prefill) << air;
+    EXPECT_GT(burst.power->decode->sustained_share, 0.5) << air;
     EXPECT_LT(burst.power->decode->sustained_share, 1) << air;
   }
 }

@@ -222,14 +222,14 @@ TEST_F(Mapping, LayersAndExpertsOnTheHost) {
   EXPECT_EQ(query_of(o).offload.cpu_moe_layers, 12);
 }
 
-TEST_F(Mapping, SeveralDevicesDivideByLayersOrTensors) {
+TEST_F(Mapping, SeveralDevicesDivideByLayersOrRows) {
   Observation o = row();
   o.device_count = 2;
   Query q = query_of(o);
   EXPECT_TRUE(q.device.ends_with("x2")) << q.device;
   EXPECT_EQ(q.split, Split::layer);
   o.notes = "row split";
-  EXPECT_EQ(query_of(o).split, Split::tensor);
+  EXPECT_EQ(query_of(o).split, Split::row);
 }
 
 TEST_F(Mapping, TheLatestGenerationThatWasThereIsTheStack) {
