@@ -28,6 +28,33 @@ cp "$work/runs.csv" "$work/more.csv"
 
 expect 0 "runs.csv:3: 3 fields" "$silicast" validate "$work/runs.csv"
 expect 0 "line 3: 3 fields" "$silicast" calibrate import "$work/runs.csv"
+expect 0 "runs.csv:3: 3 fields" "$silicast" validate "$work/runs.csv" --served
+expect 0 "| [^ ]*runs.csv | 3 | 3 fields" "$silicast" validate "$work/runs.csv" --cross --by cell
+expect 1 "runs.csv:3: 3 fields" "$silicast" calibrate fit "$work/runs.csv" --out "$work/none"
+printf 'id,device,backend,model,quant,metric,value\nb,too,few\n' > "$work/none.csv"
+for command in "validate" "validate --served" "validate --cross" "calibrate import" "calibrate fit --out $work/none"; do
+  expect 3 "none.csv.*2: 3 fields\|line 2: 3 fields" "$silicast" $command "$work/none.csv"
+done
+
+# The same conditions again: with the same figure, and with another.
+cat > "$work/again.csv" <<'CSV'
+id,device,backend,model,quant,prompt_len,gen_len,metric,value
+a,rtx-4090,llama.cpp-cuda,llama-3.1-8b,Q4_K_M,512,,pp_tps,11000
+b,rtx-4090,llama.cpp-cuda,llama-3.1-8b,Q4_K_M,512,,pp_tps,11000
+c,rtx-4090,llama.cpp-cuda,llama-3.1-8b,Q4_K_M,512,,pp_tps,13300
+d,rtx-4090,llama.cpp-cuda,llama-3.1-8b,Q8_0,512,,pp_tps,11000
+e,rtx-4090,llama.cpp-cuda,llama-3.1-8b,Q8_0,512,,pp_tps,13100
+CSV
+for command in "validate" "calibrate fit --out $work/none"; do
+  code=0
+  [ "$command" = validate ] || code=1
+  expect $code "again.csv:3 as [^ ]*again.csv:2: rtx-4090" "$silicast" $command "$work/again.csv"
+  expect $code "3 rows of one source say the same conditions and differ by more than 20 %, in 1 group" \
+    "$silicast" $command "$work/again.csv"
+  expect $code "again.csv:2 (11000), [^ ]*again.csv:3 (11000), [^ ]*again.csv:4 (13300): rtx-4090" \
+    "$silicast" $command "$work/again.csv"
+done
+expect 0 '"of_line": 2' "$silicast" validate "$work/again.csv" --format json
 expect 0 "unknown device 'abacus': 2 runs" "$silicast" calibrate import "$work/runs.csv" "$work/more.csv" --store "$work/two"
 expect 2 "2000 %" "$silicast" validate "$work/missing.csv" --require 'pp_tps median <= 20'
 printf '{"a": 1,\n' > "$work/cut.json"
