@@ -89,6 +89,7 @@ FitRow row_of(const Observation& observation, const Question& question, const Co
              .shape = shape_of(c.query, question.metric),
              .model_class = class_of(c.workload->architecture),
              .depth = static_cast<double>(c.query.depth),
+             .cache_type = cache_type_text(c.query.key_type, c.query.value_type),
              .cell = cell_at(cell_of(c), c.query, prefill ? PhaseKind::prefill : PhaseKind::decode)};
   const StepEvaluator& evaluator = *c.evaluator.each();
   const MeasuredSteps measured =
