@@ -60,6 +60,26 @@ expect 2 "2000 %" "$silicast" validate "$work/missing.csv" --require 'pp_tps med
 printf '{"a": 1,\n' > "$work/cut.json"
 expect 3 "cut.json:1: the JSON is cut off" "$silicast" calibrate import "$work/cut.json"
 
+expect 0 "line 3 as line 2" "$silicast" calibrate import "$work/again.csv" --store "$work/again"
+expect 0 "3 were in the store\|5 were in the store" "$silicast" calibrate import "$work/again.csv" --store "$work/again"
+expect 0 "line 4: rtx-4090, .* pp512: 13300 here, 11000 in line 2" \
+  "$silicast" calibrate import "$work/again.csv" --store "$work/other"
+
+# Every run has its date, build, machine and command.
+cat > "$work/run.json" <<'JSON'
+{"build_commit": "8cf427ff", "build_number": 5163, "cpu_info": "AMD Ryzen 7 7800X3D 8-Core Processor", "gpu_info": "NVIDIA GeForce RTX 4080", "backends": "CUDA", "model_filename": "Qwen2.5-7B-Instruct-Q4_K_M.gguf", "model_type": "qwen2 7B Q4_K - Medium", "model_size": 4677120000, "model_n_params": 7615616512, "n_gpu_layers": 99, "type_k": "f16", "type_v": "f16", "n_prompt": 512, "n_gen": 0, "test_time": "2025-04-24T10:00:00Z", "avg_ts": 7285.7, "stddev_ts": 100.1}
+JSON
+expect 0 "1 run added" "$silicast" calibrate import "$work/run.json" --store "$work/listed"
+for part in "2025-04-24" "b5163 (8cf427ff)" "NVIDIA GeForce RTX 4080; AMD Ryzen 7 7800X3D" "llama-bench -m Qwen2.5-7B"; do
+  expect 0 "$part" "$silicast" calibrate list --store "$work/listed"
+  expect 0 "$part" "$silicast" calibrate list --store "$work/listed" --format json
+done
+expect 0 '"command": "llama-bench' "$silicast" calibrate list --store "$work/listed" --format json
+expect 0 "the file names 'NVIDIA GeForce RTX 4080', --device rtx-4090 was taken" \
+  "$silicast" calibrate import "$work/run.json" --store "$work/listed" --device rtx-4090
+printf '{"schema": "silicast.kernels/1", "kernels": []}\n' > "$work/kernels.json"
+expect 3 "calibrate host. measures and fits them itself" "$silicast" calibrate import "$work/kernels.json"
+
 # A link stays one, a pipe is written to, a file stays whole.
 echo old > "$work/file.csv"
 ln -s file.csv "$work/link.csv"
