@@ -60,6 +60,39 @@ Table unknown_table(const Validation& v) {
   return table;
 }
 
+Table doubt_table(const Validation& v) {
+  Table table{.columns = {{"file", "file"},
+                          {"line", "line", true},
+                          {"id", "id"},
+                          {"metric", "metric"},
+                          {"reason", "reason"},
+                          {"detail", "detail"}},
+              .rows = {}};
+  for (const ValidatedRow& row : v.rows)
+    if (row.doubt)
+      table.rows.push_back({{row.observation.file},
+                            {std::int64_t{row.observation.line}},
+                            {row.observation.id},
+                            {row.observation.metric},
+                            {row.doubt->reason},
+                            {row.doubt->detail}});
+  return table;
+}
+
+std::string doubt_text(const Validation& v) {
+  constexpr std::size_t most = 20;
+  std::string text;
+  std::size_t n = 0;
+  for (const ValidatedRow& row : v.rows) {
+    if (!row.doubt || ++n > most) continue;
+    text += "  " + row.observation.file + ":" + std::to_string(row.observation.line) + ": " + row.observation.metric +
+            ": " + row.doubt->reason + ": " + row.doubt->detail + "\n";
+  }
+  if (n == 0) return "";
+  if (n > most) text += "  and " + std::to_string(n - most) + " more\n";
+  return std::to_string(n) + (n == 1 ? " row is" : " rows are") + " hardly what was measured (they count):\n" + text;
+}
+
 std::vector<Observation> observations_of(const Validation& v) {
   std::vector<Observation> rows;
   for (const ValidatedRow& row : v.rows) rows.push_back(row.observation);
@@ -154,7 +187,7 @@ std::string validation_text(const Validation& v) {
   if (!v.unsupported.empty()) text += "\n" + table_text(reason_table(v));
   if (!v.unknown.empty()) text += "\n" + table_text(unknown_table(v));
   const std::vector<Observation> rows = observations_of(v);
-  for (const std::string& account : {repeats_text(repeats_of(rows), rows), unread_text(v.unread)})
+  for (const std::string& account : {doubt_text(v), repeats_text(repeats_of(rows), rows), unread_text(v.unread)})
     if (!account.empty()) text += "\n" + account;
   return text;
 }
@@ -171,6 +204,7 @@ std::string validation_json(const Validation& v) {
   json["unread"] = Json::parse(table_json(unread_table(v.unread)));
   const std::vector<Observation> rows = observations_of(v);
   const Repeats repeats = repeats_of(rows);
+  json["implausible"] = Json::parse(table_json(doubt_table(v)));
   json["duplicates"] = Json::parse(table_json(duplicates_table(repeats, rows)));
   json["conflicts"] = Json::parse(table_json(conflicts_table(repeats, rows)));
   json["metrics"] = json_of(v.metrics);

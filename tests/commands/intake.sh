@@ -65,6 +65,14 @@ expect 0 "3 were in the store\|5 were in the store" "$silicast" calibrate import
 expect 0 "line 4: rtx-4090, .* pp512: 13300 here, 11000 in line 2" \
   "$silicast" calibrate import "$work/again.csv" --store "$work/other"
 
+# Another unit than the column's: not taken, and said by validate.
+cat > "$work/unit.csv" <<'CSV'
+id,device,backend,model,quant,prompt_len,gen_len,metric,value
+a,rtx-4090,llama.cpp-cuda,llama-3.1-8b,Q4_K_M,512,,ttft_s,45
+CSV
+expect 3 "line 2: looks like milliseconds" "$silicast" calibrate import "$work/unit.csv"
+expect 0 "unit.csv:2: ttft_s: the unit seems wrong: looks like milliseconds" "$silicast" validate "$work/unit.csv"
+
 # Every run has its date, build, machine and command.
 cat > "$work/run.json" <<'JSON'
 {"build_commit": "8cf427ff", "build_number": 5163, "cpu_info": "AMD Ryzen 7 7800X3D 8-Core Processor", "gpu_info": "NVIDIA GeForce RTX 4080", "backends": "CUDA", "model_filename": "Qwen2.5-7B-Instruct-Q4_K_M.gguf", "model_type": "qwen2 7B Q4_K - Medium", "model_size": 4677120000, "model_n_params": 7615616512, "n_gpu_layers": 99, "type_k": "f16", "type_v": "f16", "n_prompt": 512, "n_gen": 0, "test_time": "2025-04-24T10:00:00Z", "avg_ts": 7285.7, "stddev_ts": 100.1}
