@@ -133,12 +133,13 @@ void count(Profile& profile, const FitRow& row) {
   if (row.devices > 1) ++profile.divided_rows;
   ++profile.measurements[row.scope.device][row.scope.stack];
   ++profile.architectures[row.scope.architecture];
-  note_depth(profile, row);
+  note_reach(profile, row);
 }
 
 }  // namespace
 
-void note_depth(Profile& profile, const FitRow& row) {
+void note_reach(Profile& profile, const FitRow& row) {
+  ++profile.cache_types[row.cache_type];
   std::int64_t& deepest = profile.deepest[row.scope.device];
   deepest = std::max(deepest, static_cast<std::int64_t>(std::llround(row.cell.depth + row.cell.tokens)));
 }

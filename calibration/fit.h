@@ -23,8 +23,8 @@ using Profiles = std::map<std::string, Profile>;  // by family
 // Of rows of one family, which there is at least one of. Residual scales are left at zero (cross_validation.h).
 Profile fit_profile(const std::vector<const FitRow*>& rows, const std::string& date);
 
-// That the row's device was measured with so many tokens in its cache.
-void note_depth(Profile& profile, const FitRow& row);
+// That the row's device was measured with so many tokens in its cache, and the stack with a cache of its type.
+void note_reach(Profile& profile, const FitRow& row);
 
 constexpr std::size_t least_rows_of_a_family = 20;
 // One machine's host and settings would become everyone's: so many devices have at least so many rows each.

@@ -14,6 +14,7 @@
 #include "calibration/baselines.h"
 #include "calibration/plausibility.h"
 #include "calibration/question.h"
+#include "calibration/repeats.h"
 #include "model/machine.h"
 
 namespace silicast {
@@ -88,13 +89,13 @@ FitRow row_of(const Observation& observation, const Question& question, const Co
              .shape = shape_of(c.query, question.metric),
              .model_class = class_of(c.workload->architecture),
              .depth = static_cast<double>(c.query.depth),
+             .cache_type = cache_type_text(c.query.key_type, c.query.value_type),
              .cell = cell_at(cell_of(c), c.query, prefill ? PhaseKind::prefill : PhaseKind::decode)};
   const StepEvaluator& evaluator = *c.evaluator.each();
   const MeasuredSteps measured =
-      prefill
-          ? MeasuredSteps{.steps = prefill_steps(c.query, cut_of(c), most_prefill_steps),
-                          .prompts = static_cast<double>(c.query.prompt) * row.batch}
-          : measured_steps(c.query, how_of(question), cut_of(c), most_prefill_steps, most_decode_steps);
+      prefill ? MeasuredSteps{.steps = prefill_steps(c.query, cut_of(c), most_prefill_steps),
+                              .prompts = static_cast<double>(c.query.prompt) * row.batch}
+              : measured_steps(c.query, how_of(question), cut_of(c), most_prefill_steps, most_decode_steps);
   row.tokens = question.metric == Metric::decode_rate ? measured.tokens : measured.tokens + measured.prompts;
   for (const RepeatedStep& step : measured.steps) {
     row.step_seconds += step.times * evaluator.step_overhead().value();
@@ -143,16 +144,7 @@ struct Outcome {
 std::set<std::size_t> conflicting(const std::vector<Observation>& observations) {
   constexpr double most = 2;
   std::map<std::string, std::vector<std::size_t>> groups;
-  const auto number = [](const auto& value) { return value ? std::to_string(*value) : std::string(); };
-  for (std::size_t i = 0; i < observations.size(); ++i) {
-    const Observation& o = observations[i];
-    const std::string flash = o.flash_attention ? (*o.flash_attention ? "on" : "off") : "";
-    groups[join({o.source_url, o.source_date, o.device, std::to_string(o.device_count), o.backend, o.build, flash,
-                 o.model, o.quant, number(o.model_size_gib), o.kv_type, number(o.gpu_layers), number(o.threads),
-                 number(o.prompt), number(o.gen), number(o.depth), number(o.batch), o.metric, o.notes},
-                "|")]
-        .push_back(i);
-  }
+  for (std::size_t i = 0; i < observations.size(); ++i) groups[conditions_of(observations[i])].push_back(i);
   std::set<std::size_t> result;
   for (const auto& [key, members] : groups) {
     const auto [low, high] = std::minmax_element(members.begin(), members.end(), [&](std::size_t a, std::size_t b) {

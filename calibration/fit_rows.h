@@ -37,6 +37,7 @@ struct FitRow {
   std::string shape;        // "pp512", "tg128 @ d4096"
   std::string model_class;  // dense, mixture of experts; hybrid where some layers have no attention
   double depth = 0;         // tokens in the cache before it
+  std::string cache_type;   // "f16", "q8_0/q4_0" of keys and values
   RateCell cell{};          // among others of its machine
 
   // The operations with other parameters than the nominal ones.

@@ -59,6 +59,16 @@ std::string_view without_mark(std::string_view text) {
   return text;
 }
 
+// Times of single products: no run of a model, which is what a measurement is of.
+void refuse_kernels(std::string_view text, const std::string& file) {
+  for (const char* schema : {"silicast.kernels/", "silicast.limits/"})
+    if (contains(text, schema))
+      throw InputError(file +
+                       ": is of `silicast bench kernels` or `bench limits`: times of this machine's products, which no "
+                       "measurement of a model can hold; `silicast calibrate host` measures and fits them itself, and "
+                       "`silicast bench model -o json` writes runs that are imported");
+}
+
 // Too little of it is there to tell the format.
 void refuse_cut_off_json(std::string_view text, const std::string& file) {
   if (!is_cut_off_json(text)) return;
@@ -71,6 +81,7 @@ void refuse_cut_off_json(std::string_view text, const std::string& file) {
 std::string detected(std::string_view text) {
   text = without_mark(text);
   const std::string_view first = first_line(text);
+  if (is_printed_trtllm(text)) return "trtllm";
   if (first.starts_with('{') || first.starts_with('[')) return detected_json(text);
   if (contains_all(first, {"model_type", "avg_ts", ","})) return "llama-bench-csv";
   if (contains_all(first, {"metric", "value", ","})) return "csv";
@@ -152,6 +163,7 @@ void ImportContext::set_device(Observation& row, const std::string& reported, bo
     const auto [name, count] = is_name ? std::pair{stated.device, std::int64_t{1}} : device_and_count(stated.device);
     row.device = database.device(name)->id;
     row.device_count = count;
+    remark_other_device(row.device, reported, cpu);
     return;
   }
   const auto processors = processors_of(reported);
@@ -171,6 +183,16 @@ void ImportContext::set_device(Observation& row, const std::string& reported, bo
              " as well (--device says which)");
     row.device = match->name;
   }
+}
+
+void ImportContext::remark_other_device(const std::string& device, const std::string& reported, bool cpu) {
+  const auto processors = processors_of(reported);
+  if (processors.empty()) return;
+  const auto match = names.device(processors.front(), cpu);
+  if (!match || match->name == device ||
+      std::find(match->others.begin(), match->others.end(), device) != match->others.end())
+    return;
+  remark("the file names '" + processors.front() + "', --device " + device + " was taken all the same");
 }
 
 void ImportContext::set_checkpoint(Observation& row, const std::string& repository, const std::string& dtype) {
@@ -215,6 +237,7 @@ Imported import_runs(std::string_view text, const std::string& file, const State
   if (!format.empty())
     throw UsageError("--from: one of " + join(import_formats(), ", ") + " is expected, got '" + format + "'");
   if (trim(without_mark(text)).empty()) throw InputError(file + ": is empty");
+  refuse_kernels(text, file);
   refuse_cut_off_json(without_mark(text), file);
   throw InputError(file + ": is in none of the formats that are read; these are " + join(import_formats(), ", "));
 }

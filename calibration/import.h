@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs that other programs measured, as those programs print them, read into observations:
 //   llama-bench -o json, jsonl, csv, md       vllm bench serve, latency (--save-result, --output-json)
-//   trtllm-bench --report_json                mlx_lm.benchmark (its text)
+//   trtllm-bench --report_json, its text      mlx_lm.benchmark (its text)
 //   measurement CSVs (docs/data-format.md)    silicast bench model -o json (llama-bench's fields)
 //
 // What a file cannot give is counted with its reason and its lines, and the rest is taken: a table cut off in the

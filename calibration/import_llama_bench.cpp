@@ -258,8 +258,9 @@ void take_run(const Record& record, ImportContext& context) {
   if (row.threads && *row.threads < 1) throw RecordError{"a value is not above 0", "n_threads"};
   row.batch = 1;
   row.notes = notes_of(record);
-  run.machine = join({record.text("gpu_info"), record.text("cpu_info")}, "; ");
-  if (run.machine == "; ") run.machine.clear();
+  for (const char* key : {"gpu_info", "cpu_info"})
+    if (const std::string processor = record.text(key); !processor.empty())
+      run.machine += (run.machine.empty() ? "" : "; ") + processor;
   run.command = command_of(record);
   context.add(std::move(run));
 }

@@ -57,6 +57,8 @@ class ImportContext {
   // A catalogue name for the device, from what was stated, else from what the file reported; several processors of one
   // name are separated by ", " or "/". Throws RecordError where neither tells.
   void set_device(Observation& row, const std::string& reported, bool cpu);
+  // Where the file reports another one than was stated.
+  void remark_other_device(const std::string& device, const std::string& reported, bool cpu);
   // The model and the quantization from what was stated, else from a repository's name. `dtype`: what the file says of
   // the weights' type, if it does.
   void set_checkpoint(Observation& row, const std::string& repository, const std::string& dtype);
@@ -79,6 +81,8 @@ void import_llama_bench_json(std::string_view text, const std::string& file, Imp
 void import_llama_bench_csv(std::string_view text, const std::string& file, ImportContext& context);
 void import_llama_bench_md(std::string_view text, const std::string& file, ImportContext& context);
 void import_vllm(std::string_view text, const std::string& file, ImportContext& context);
+// Of its two forms the report for people, within a log or by itself.
+bool is_printed_trtllm(std::string_view text);
 void import_trtllm(std::string_view text, const std::string& file, ImportContext& context);
 void import_mlx(std::string_view text, const std::string& file, ImportContext& context);
 void import_measurements(std::string_view text, const std::string& file, ImportContext& context);

@@ -86,6 +86,7 @@ class Fields {
 Observation read_row(const CsvTable& table, const CsvRecord& record) {
   const Fields fields(table, record);
   Observation row;
+  row.file = *table.mark(record).file;
   row.line = record.line;
   row.id = fields.required("id");
   row.source_url = fields.text("source_url");
@@ -183,13 +184,6 @@ std::vector<Observation> parse_observations(const CsvTable& table, std::vector<B
 std::vector<Observation> read_observations(const std::filesystem::path& file) {
   constexpr Bytes limit = 512_MiB;
   return parse_observations(read_text_file(file, limit), file.string());
-}
-
-std::vector<Observation> read_all_observations(const std::vector<std::string>& files) {
-  std::vector<Observation> all;
-  for (const std::string& file : files)
-    for (Observation& row : read_observations(file)) all.push_back(std::move(row));
-  return all;
 }
 
 std::vector<Observation> read_what_can_be_read(const std::vector<std::string>& files, std::vector<BadRowOfFile>& bad) {

@@ -22,7 +22,8 @@ struct BadRowOfFile {
 };
 
 struct Observation {
-  int line = 0;  // of the file
+  std::string file;  // that it was read from
+  int line = 0;      // of it
   std::string id;
   std::string source_url;
   std::string source_date;
@@ -53,9 +54,8 @@ struct Observation {
 // metric, value. Ids are unique, values finite, and those of rates, times and sizes positive.
 std::vector<Observation> parse_observations(std::string_view csv, const std::string& file);
 std::vector<Observation> read_observations(const std::filesystem::path& file);
-// Of several files; ids are unique in each.
-std::vector<Observation> read_all_observations(const std::vector<std::string>& files);
-// The rows that can be read; `bad` takes the others, each message with its place. Throws where a file holds none.
+// Of several files; ids are unique in each. The rows that can be read; `bad` takes the others, each message with its
+// place. Throws where a file holds none.
 std::vector<Observation> read_what_can_be_read(const std::vector<std::string>& files, std::vector<BadRowOfFile>& bad);
 
 // `bad` null: the first bad row throws, as above.

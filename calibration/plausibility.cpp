@@ -79,15 +79,14 @@ Limits limits_of(const Compiled& c, Helped helped = Helped::by_nobody) {
 
 constexpr const char* wrong_unit = "the unit seems wrong";
 
-// What is measured over what is predicted, when that is about a unit's factor.
-std::optional<std::string> slip(double ratio, const char* larger, const char* smaller) {
-  constexpr double spread = 1.8;
-  for (const double factor : {1e3, 1e6, 1e9})
-    for (const bool large : {true, false}) {
-      const double wanted = large ? factor : 1 / factor;
-      if (ratio < wanted * spread && ratio > wanted / spread)
-        return rounded(large ? ratio : 1 / ratio, 3) + " times " + (large ? larger : smaller);
-    }
+constexpr double slip_spread = 1.8;
+
+// The power of ten that a ratio is about: 3, 6, 9, or their negatives.
+std::optional<int> slipped_by(double ratio) {
+  for (const int power : {3, 6, 9, -3, -6, -9}) {
+    const double wanted = std::pow(10.0, power);
+    if (ratio < wanted * slip_spread && ratio > wanted / slip_spread) return power;
+  }
   return std::nullopt;
 }
 
@@ -199,45 +198,104 @@ std::optional<double> predicted(const Question& question, const Prediction& p) {
   return std::nullopt;
 }
 
-std::optional<Doubt> unit_slip(const Question& question, double value, const Prediction& p) {
-  const auto expected = predicted(question, p);
-  if (!expected || *expected <= 0) return std::nullopt;
-  const double ratio = value / *expected;
-  std::optional<std::string> said;
-  const bool is_size = question.metric == Metric::memory || question.metric == Metric::file_size;
-  const bool is_rate = question.metric == Metric::prefill_rate || question.metric == Metric::decode_rate;
-  if (is_size)
-    said = slip(ratio, "too large: bytes or MiB for GiB?", "too small: TiB for GiB?");
-  else if (is_rate)
-    // Decoding that spills is a thousand times too slow without a slip.
-    said = ratio > 1 || question.metric == Metric::prefill_rate
-               ? slip(ratio, "too fast: tokens for thousands of tokens?", "too slow: thousands of tokens for tokens?")
-               : std::nullopt;
-  else
-    said = slip(ratio, "too long: ms or us for s?", "too short: ks for s?");
-  if (!said) return std::nullopt;
-  return Doubt{wrong_unit, *said + " (" +
-                               figures("read", value, "predicted", *expected,
-                                       is_size   ? "GiB"
-                                       : is_rate ? "tokens/s"
-                                                 : "s") +
-                               ")"};
+enum class Kind { time, size, rate, energy };
+
+std::optional<Kind> kind_of(Metric metric) {
+  switch (metric) {
+    case Metric::ttft:
+    case Metric::tpot:
+    case Metric::e2e_latency: return Kind::time;
+    case Metric::memory:
+    case Metric::file_size: return Kind::size;
+    case Metric::prefill_rate:
+    case Metric::decode_rate: return Kind::rate;
+    case Metric::energy: return Kind::energy;
+    case Metric::total_rate:
+    case Metric::power:
+    case Metric::out_of_memory: break;
+  }
+  return std::nullopt;
 }
 
-// What no machine of any kind does, whatever it runs: even from a disk a token comes within 100 s, and nobody waits for
-// a request longer than a day.
+const char* unit_of(Kind kind) {
+  switch (kind) {
+    case Kind::time: return "s";
+    case Kind::size: return "GiB";
+    case Kind::rate: return "tokens/s";
+    case Kind::energy: break;
+  }
+  return "J";
+}
+
+// No request takes hundreds of times what it should, nor a fraction: what is far off is another unit, the nearest.
+const char* time_slip(double ratio) {
+  constexpr double far = 1e3 / slip_spread;
+  if (ratio < 1 / far) return "looks as if it had been divided by 1000 once too often";
+  if (ratio < far) return nullptr;
+  const double digits = std::log10(ratio);
+  return digits < 4.5 ? "looks like milliseconds" : digits < 7.5 ? "looks like microseconds" : "looks like nanoseconds";
+}
+
+// Seconds for tokens per second. The window is narrow, since a slow rate may lie anywhere; that decoding which spills
+// is hundreds of times too slow is no slip.
+const char* reciprocal_slip(Metric metric, double value, double expected) {
+  constexpr double window = 1.3;
+  constexpr double far = 10;
+  const auto is_about = [&](double scale) {
+    const double product = value * expected / scale;
+    return value * far < expected && product < window && product > 1 / window;
+  };
+  if (is_about(1)) return "looks like seconds per token";
+  return is_about(1e3) && metric == Metric::prefill_rate ? "looks like milliseconds per token" : nullptr;
+}
+
+const char* slip_of(Metric metric, Kind kind, double value, double expected) {
+  const double ratio = value / expected;
+  switch (kind) {
+    case Kind::time: return time_slip(ratio);
+    case Kind::size: {
+      if (const auto power = slipped_by(ratio))
+        return *power == 3   ? "looks like MiB"
+               : *power == 6 ? "looks like KiB"
+               : *power == 9 ? "looks like bytes"
+               : *power < 0  ? "looks like TiB"
+                             : nullptr;
+      return nullptr;
+    }
+    case Kind::rate: {
+      if (const char* reciprocal = reciprocal_slip(metric, value, expected)) return reciprocal;
+      const auto power = slipped_by(ratio);
+      if (power && *power > 0) return "looks as if it had been multiplied by 1000 once too often";
+      // Decoding that spills is a thousand times too slow without a slip.
+      return power && metric == Metric::prefill_rate ? "looks like thousands of tokens" : nullptr;
+    }
+    case Kind::energy: break;
+  }
+  const auto power = slipped_by(ratio);
+  return !power ? nullptr : *power > 0 ? "looks like millijoules" : "looks like kilojoules";
+}
+
+// What no machine of any kind does, whatever it runs: even from a disk a token comes within 100 s, nobody waits for a
+// request longer than a day, and no model takes 4 TB.
 std::optional<Doubt> absurd(const Observation& row, std::optional<Metric> metric) {
   struct Bounds {
     Metric metric;
     double least, most;
     const char* unit;
   };
-  constexpr std::array bounds{Bounds{Metric::tpot, 1e-5, 100, "s"}, Bounds{Metric::ttft, 1e-4, 86'400, "s"},
-                              Bounds{Metric::e2e_latency, 1e-4, 86'400, "s"}, Bounds{Metric::power, 1, 1e6, "W"}};
+  constexpr std::array bounds{
+      Bounds{Metric::tpot, 1e-5, 100, "s"},           Bounds{Metric::ttft, 1e-4, 86'400, "s"},
+      Bounds{Metric::e2e_latency, 1e-4, 86'400, "s"}, Bounds{Metric::power, 1, 1e6, "W"},
+      Bounds{Metric::memory, 1e-3, 4000, "GiB"},      Bounds{Metric::file_size, 1e-3, 4000, "GiB"}};
+  const auto hint = [&](bool large) -> std::string {
+    if (metric == Metric::power) return large ? "looks like milliwatts: " : "looks like kilowatts: ";
+    if (metric == Metric::memory || metric == Metric::file_size) return large ? "looks like MiB, KiB or bytes: " : "";
+    return large ? "looks like milliseconds, or less: " : "looks as if it had been divided by 1000 once too often: ";
+  };
   for (const Bounds& b : bounds) {
     if (metric != b.metric || (row.value >= b.least && row.value <= b.most)) continue;
-    return Doubt{wrong_unit, "read " + rounded(row.value, 4) + " " + b.unit + "; between " + rounded(b.least, 4) +
-                                 " and " + rounded(b.most, 4) + " " + b.unit + " is expected"};
+    return Doubt{wrong_unit, hint(row.value > b.most) + "read " + rounded(row.value, 4) + " " + b.unit + "; between " +
+                                 rounded(b.least, 4) + " and " + rounded(b.most, 4) + " " + b.unit + " is expected"};
   }
   return std::nullopt;
 }
@@ -257,9 +315,12 @@ std::optional<Doubt> wrong_column(const Observation& row, const Compiled& c) {
                            Figure{"device_memory_gb", row.device_memory_gb, memory, "GB"}};
   for (const Figure& f : figures) {
     if (!f.read || f.expected <= 0) continue;
-    if (const auto said = slip(*f.read / f.expected, "too large", "too small"))
-      return Doubt{wrong_unit, std::string(f.column) + " is " + *said + " (read " + rounded(*f.read, 4) + ", " +
-                                   rounded(f.expected, 4) + " " + f.unit + " are expected)"};
+    const double ratio = *f.read / f.expected;
+    if (slipped_by(ratio))
+      return Doubt{wrong_unit, std::string(f.column) + " is " + rounded(std::max(ratio, 1 / ratio), 3) + " times too " +
+                                   (ratio > 1 ? "large: MiB, KiB, bytes or millions" : "small") + "? (read " +
+                                   rounded(*f.read, 4) + ", " + rounded(f.expected, 4) + " " + f.unit +
+                                   " are expected)"};
   }
   return std::nullopt;
 }
@@ -274,6 +335,14 @@ std::optional<Doubt> too_much_power(const Observation& row, std::optional<Metric
 }
 
 }  // namespace
+
+std::optional<Doubt> unit_slip(Metric metric, double value, double expected) {
+  const auto kind = kind_of(metric);
+  if (!kind || expected <= 0 || value <= 0) return std::nullopt;
+  const char* said = slip_of(metric, *kind, value, expected);
+  if (said == nullptr) return std::nullopt;
+  return Doubt{wrong_unit, std::string(said) + ": " + figures("read", value, "predicted", expected, unit_of(*kind))};
+}
 
 std::optional<Doubt> beyond_the_hardware(const Question& question, double value, const Compiled& c) {
   return too_fast(question, value, limits_of(c));
@@ -297,12 +366,26 @@ double rate_factor(const Question& question) {
 
 }  // namespace
 
+std::optional<Doubt> doubt_of(const Question& question, double value, const Compiled& c, double expected) {
+  if (question.metric != Metric::file_size && is_partly_on_a_host(question, c))
+    return too_fast(question, value, limits_of(c, Helped::by_a_host));
+  if (auto slipped = unit_slip(question.metric, value, expected)) return slipped;
+  return too_fast(question, value, limits_of(c));
+}
+
 Plausibility::Verdict Plausibility::operator()(const Observation& row) {
   if (!is_known_metric(row.metric))
     return {Doubt{std::string(unknown_metric), "'" + row.metric + "'" + did_you_mean(row.metric, known_metrics())}, "",
             ""};
   const auto metric = metric_of_name(row.metric);
-  if (auto doubt = absurd(row, metric)) return {std::move(doubt), "", ""};
+  const auto without_prediction = absurd(row, metric);
+  Verdict verdict = judged(row, metric);
+  // What is predicted tells the unit better.
+  if (without_prediction && !verdict.doubt) return {without_prediction, "", ""};
+  return verdict;
+}
+
+Plausibility::Verdict Plausibility::judged(const Observation& row, std::optional<Metric> metric) {
   try {
     const QuestionOrReason mapped = mapper_(row);
     if (const auto* reason = std::get_if<Unpredicted>(&mapped)) return {{}, reason->reason, reason->detail};
@@ -321,7 +404,8 @@ Plausibility::Verdict Plausibility::operator()(const Observation& row) {
       c.query.gen = q.gen;
       c.query.depth = q.depth;
       c.query.concurrency = q.concurrency;
-      slipped = unit_slip(question, row.value / rate_factor(question), predict(c, *database_));
+      if (const auto expected = predicted(question, predict(c, *database_)))
+        slipped = unit_slip(question.metric, row.value / rate_factor(question), *expected);
     }
     if (slipped) return {slipped, "", ""};
     return {too_fast(question, row.value, cell.limits), "", ""};

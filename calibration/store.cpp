@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <ctime>
+#include <map>
 #include <set>
 #include <system_error>
 #include <thread>
@@ -395,9 +396,15 @@ Added Store::add(const std::vector<Run>& runs, const std::string& imported_from)
     for (int i = 1; i < column_count; ++i) marks += ", ?";
     Statement insert(c.get(), std::string("INSERT OR IGNORE INTO runs (") + columns + ") VALUES (" + marks + ")");
     Statement others(c.get(), "SELECT number, value, stddev FROM runs WHERE cell = ? ORDER BY number");
+    Statement same(c.get(), "SELECT number FROM runs WHERE figure = ?");
     Statement mark(c.get(), "UPDATE runs SET file = ? WHERE figure = ?");
     const std::string imported = now();
     Added added;
+    std::map<std::int64_t, int> lines;  // of what is added, by number
+    const auto line_of = [&](std::int64_t number) {
+      const auto at = lines.find(number);
+      return at == lines.end() ? 0 : at->second;
+    };
     for (const Run& run : runs) {
       const std::string cell = cell_of(run);
       others.reset();
@@ -406,12 +413,15 @@ Added Store::add(const std::vector<Run>& runs, const std::string& imported_from)
       while (others.step())
         if (!conflict &&
             disagree(others.real(1), others.optional_real(2), run.observation.value, run.observation.stddev))
-          conflict = Conflict{run, others.integer(0), others.real(1)};
+          conflict = Conflict{run, others.integer(0), others.real(1), line_of(others.integer(0))};
       insert.reset();
       bind_run(insert, run, cell, figure_of(run, cell), imported_from, imported);
       insert.step();
       if (sqlite3_changes(c.get()) == 0) {
         ++added.duplicates;
+        same.reset();
+        same.bind(1, figure_of(run, cell));
+        if (same.step()) added.known.push_back({run.observation.line, same.integer(0), line_of(same.integer(0))});
         if (imported_from.starts_with(host_import_mark)) {
           mark.reset();
           mark.bind(1, imported_from);
@@ -421,10 +431,12 @@ Added Store::add(const std::vector<Run>& runs, const std::string& imported_from)
         continue;
       }
       ++added.runs;
+      lines[sqlite3_last_insert_rowid(c.get())] = run.observation.line;
       if (conflict) added.conflicts.push_back(*std::move(conflict));
     }
     insert.reset();
     others.reset();
+    same.reset();
     mark.reset();
     transaction.commit(c);
     return added;

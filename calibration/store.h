@@ -32,11 +32,20 @@ struct Conflict {
   Run added;
   std::int64_t with = 0;  // number of the run in the store
   double value = 0;       // its value
+  int with_line = 0;      // its line, where it was added by the same call
+};
+
+// A run that is in the store already.
+struct Known {
+  int line = 0;
+  std::int64_t with = 0;
+  int with_line = 0;  // as above
 };
 
 struct Added {
   std::size_t runs = 0;
   std::size_t duplicates = 0;
+  std::vector<Known> known;  // the duplicates
   std::vector<Conflict> conflicts;
 };
 

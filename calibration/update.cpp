@@ -134,7 +134,7 @@ Profile updated_profile(const Profile& prior_profile, const std::vector<const Fi
     ++(rows[i]->metric == Metric::prefill_rate ? profile.prefill_rows : profile.decode_rows);
     ++profile.measurements[rows[i]->scope.device][rows[i]->scope.stack];
     ++profile.architectures[rows[i]->scope.architecture];
-    note_depth(profile, *rows[i]);
+    note_reach(profile, *rows[i]);
   }
   ceres::Solver::Options options;
   options.linear_solver_type = ceres::DENSE_QR;

@@ -180,6 +180,7 @@ void predict_row(ValidatedRow& row, const Question& question, Compiled& c, const
                                  .quant = c.query.quant,
                                  .stack = c.stack->id,
                                  .bandwidth_over_size = of_replicas(bandwidth_over_size(question.metric, c))};
+  row.doubt = doubt_of(question, row.observation.value, c, answer->value);
 }
 
 void predict_batch(const Batch& batch, std::vector<ValidatedRow>& rows, const Database& database) {

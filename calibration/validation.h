@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "calibration/observation.h"
+#include "calibration/plausibility.h"
 #include "calibration/query_of.h"
 #include "calibration/statistics.h"
 #include "model/database.h"
@@ -35,7 +36,8 @@ struct ValidatedRow {
   Observation observation;
   std::optional<Metric> metric;
   std::optional<RowPrediction> prediction;
-  Unpredicted reason;  // when there is no prediction
+  Unpredicted reason;          // when there is no prediction
+  std::optional<Doubt> doubt;  // why the measured value can hardly be one, with a prediction
 
   [[nodiscard]] std::string status() const { return prediction ? "ok" : reason.text(); }
   [[nodiscard]] PredictedMeasured pair() const;  // only with a prediction

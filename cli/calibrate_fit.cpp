@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "calibration/cross_validation.h"
 #include "cli/calibrate.h"
+#include "report/rows_report.h"
 
 namespace silicast::cli {
 
@@ -62,6 +63,16 @@ std::string not_enough_text(const std::vector<FitRow>& rows) {
   return text;
 }
 
+// Of the rows: how many are fitted, which are not and why.
+std::string account_text(const FitRows& input, const std::vector<Observation>& observations,
+                         const std::vector<BadRowOfFile>& unread) {
+  std::string text = "\n" + std::to_string(input.rows.size()) + " of " + std::to_string(observations.size()) +
+                     " rows fitted\n" + left_out_text(input.left_out);
+  for (const std::string& part : {repeats_text(repeats_of(observations), observations), unread_text(unread)})
+    if (!part.empty()) text += "\n" + part;
+  return text;
+}
+
 bool is_date(const std::string& text) {
   if (text.size() != 10 || text[4] != '-' || text[7] != '-') return false;
   const auto year = parse_integer(text.substr(0, 4));
@@ -80,7 +91,10 @@ ExitCode run(const CalibrateFitOptions& options) {
   const std::filesystem::path folder =
       options.out.empty() ? database.folder() / "profiles" : std::filesystem::path(options.out);
   make_folder(folder);
-  const FitRows input = fit_rows(read_all_observations(options.files), database, threads);
+  std::vector<BadRowOfFile> unread;
+  const std::vector<Observation> observations = read_what_can_be_read(options.files, unread);
+  const FitRows input = fit_rows(observations, database, threads);
+  const std::string account = account_text(input, observations, unread);
   if (input.rows.empty())
     throw InputError(options.files.front() + ": no row can be fitted" +
                      (input.left_out.empty() ? "" : " (" + input.left_out.begin()->first + ")"));
@@ -89,7 +103,7 @@ ExitCode run(const CalibrateFitOptions& options) {
   progress_line("fitting " + std::to_string(pointers.size()) + " rows");
   Profiles profiles = fit_profiles(pointers, options.date.empty() ? today() : options.date, threads);
   if (profiles.empty()) {
-    print(not_enough_text(input.rows) + "\n" + left_out_text(input.left_out));
+    print(not_enough_text(input.rows) + account);
     return ExitCode::no;
   }
   set_residuals(profiles, input.rows, threads);
@@ -101,7 +115,7 @@ ExitCode run(const CalibrateFitOptions& options) {
             std::to_string(profile.prefill_rows) + " prefill rates, " + std::to_string(profile.parameters.size()) +
             " parameters" + "\n";
   }
-  print(text + "\n" + left_out_text(input.left_out));
+  print(text + account);
   return ExitCode::done;
 }
 

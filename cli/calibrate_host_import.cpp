@@ -15,6 +15,7 @@
 #include "calibration/statistics.h"
 #include "calibration/update.h"
 #include "cli/calibrate.h"
+#include "engine/topology.h"
 #include "report/import_report.h"
 #include "report/table.h"
 
@@ -29,6 +30,7 @@ using Groups = std::map<std::pair<std::string, std::string>, std::vector<FitRow>
 
 struct Fitted {
   Profile profile;
+  std::string device;  // the catalogue's id, or this machine's
   std::filesystem::path file;
 };
 
@@ -65,7 +67,18 @@ bool is_of_a_processor(const Observation& row) {
   return row.backend.ends_with("cpu") || row.backend == "silicast-engine";
 }
 
-// Runs of a processor that the catalogue does not have ran on this one; those of another device are left out.
+// The processor's own name, as programs report it. A file of measurements that names its machine "host" means this one.
+bool is_this_machine(const std::string& device) {
+  const std::string& here = engine::topology().processor_name;
+  return device.empty() || device == "host" || here.empty() || canonical_name(device) == canonical_name(here);
+}
+
+std::string not_here_text(const std::string& device) {
+  return "'" + device + "'; this machine has a '" + engine::topology().processor_name + "'";
+}
+
+// Runs of a processor that the catalogue does not have are of this one where it has the same name; those of another
+// device are left out.
 void name_devices(Judged& judged, const Database& database, HostDevice& host) {
   std::vector<Run> kept;
   for (Run& run : judged.runs) {
@@ -75,6 +88,13 @@ void name_devices(Judged& judged, const Database& database, HostDevice& host) {
       judged.intake.not_taken.push_back(
           {row.line, "the catalogue has no such device; --device names the one that the runs were made on",
            "'" + row.device + "'"});
+      continue;
+    }
+    if (!known && !is_this_machine(row.device)) {
+      judged.intake.not_taken.push_back(
+          {row.line,
+           "run on another machine than this one, which the catalogue does not have; --device names it or one like it",
+           not_here_text(row.device)});
       continue;
     }
     if (!known) row.device = host.file();
@@ -135,6 +155,19 @@ void add_rows(Table& table, const std::vector<HeldOut>& held_out, const Profile&
                           {measured, rounded(measured, 4)},
                           {error, (error >= 0 ? "+" : "") + rounded(100 * error, 2) + " %"}});
   }
+}
+
+// What a profile is for, and whether that is this machine as far as its processor tells.
+std::string use_text(const std::string& device, const Database& database) {
+  std::string text = "predict --device " + device + " uses it";
+  const std::string& here = engine::topology().processor_name;
+  if (device == "host" || here.empty() || !database.devices().try_find(device)) return text;
+  if (database.device(device)->gpu && !database.device(device)->cpu) return text;
+  const auto match = CatalogueNames(database).device(here, true);
+  if (match &&
+      (match->name == device || std::find(match->others.begin(), match->others.end(), device) != match->others.end()))
+    return text;
+  return text + "; it is not of this machine, which has a '" + here + "'";
 }
 
 std::string summary(const ImportErrors& errors) {
@@ -216,7 +249,7 @@ ExitCode measured_elsewhere(const HostOptions& options) {
     set_residual(profile, held_out);
     const auto file = folder / "profiles" / (key.first + "@" + key.second + ".yaml");
     write_whole(file, profile_yaml(profile));
-    fitted.push_back({std::move(profile), file});
+    fitted.push_back({std::move(profile), key.second, file});
   }
   // The same run in two files is one in the store.
   const std::size_t earlier = observations.size() - std::min(observations.size(), runs_of(report));
@@ -234,7 +267,7 @@ ExitCode measured_elsewhere(const HostOptions& options) {
     return ExitCode::done;
   }
   std::string files_text;
-  for (const Fitted& one : fitted) files_text += one.file.string() + "\n";
+  for (const Fitted& one : fitted) files_text += one.file.string() + ": " + use_text(one.device, database) + "\n";
   std::string left_out = left_out_text(input.left_out);
   if (!left_out.empty()) left_out += "\n";
   if (earlier > 0)

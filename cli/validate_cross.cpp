@@ -2,6 +2,7 @@
 #include "cli/validate_cross.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <map>
 #include <set>
 #include <thread>
@@ -13,6 +14,7 @@
 #include "calibration/query_of.h"
 #include "calibration/validation.h"
 #include "report/accuracy_report.h"
+#include "report/rows_report.h"
 
 namespace silicast::cli {
 
@@ -62,7 +64,10 @@ std::vector<std::pair<std::string, Validation>> others_of(const std::vector<Obse
 
 std::string cross_validated(const CrossOptions& options, const Database& database) {
   const unsigned threads = std::max(1U, std::thread::hardware_concurrency());
-  const std::vector<Observation> observations = read_all_observations(options.files);
+  std::vector<BadRowOfFile> unread;
+  const std::vector<Observation> observations = read_what_can_be_read(options.files, unread);
+  // Markdown and JSON tell them as well; tables of figures do not.
+  if (!unread.empty()) std::fputs(unread_text(unread).c_str(), stderr);
   const FitRows input = fit_rows(observations, database, threads);
   if (input.rows.empty()) throw InputError(options.files.front() + ": no row can be fitted");
   std::vector<CrossValidation> runs;
@@ -75,6 +80,7 @@ std::string cross_validated(const CrossOptions& options, const Database& databas
                         .outliers = outliers_of(runs.front(), most_outliers),
                         .others = others_of(observations, input, database),
                         .left_out = input.left_out,
+                        .unread = std::move(unread),
                         .command = "silicast validate --cross " + join(options.files, " ")};
   for (const CrossValidation& run : runs) report.runs.push_back(accuracy_of(run));
   switch (options.format) {

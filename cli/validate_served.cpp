@@ -10,6 +10,7 @@
 #include "calibration/query_of.h"
 #include "calibration/validation.h"
 #include "planning/serving.h"
+#include "report/rows_report.h"
 #include "report/table.h"
 
 namespace silicast::cli {
@@ -57,6 +58,12 @@ double median(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
+Table skipped_table(const std::map<std::string, std::int64_t>& skipped) {
+  Table table{.columns = {{"reason", "reason"}, {"rows", "rows", true}}, .rows = {}};
+  for (const auto& [reason, n] : skipped) table.rows.push_back({{reason}, {n}});
+  return table;
+}
+
 std::string family_of(const std::string& backend) { return backend.starts_with("llama.cpp") ? "llama.cpp" : backend; }
 
 }  // namespace
@@ -64,22 +71,29 @@ std::string family_of(const std::string& backend) { return backend.starts_with("
 std::string served_accuracy(const std::vector<std::string>& files, const Database& database) {
   const QueryMapper map(database);
   std::map<std::pair<std::string, std::int64_t>, std::vector<double>> groups;  // predicted / measured
-  std::int64_t skipped = 0;
-  for (const Observation& row : read_all_observations(files)) {
-    if (row.metric != "tg_tps" || row.batch.value_or(1) < 2 || !row.gen) continue;
+  std::map<std::string, std::int64_t> skipped;                                 // by reason
+  std::vector<BadRowOfFile> unread;
+  for (const Observation& row : read_what_can_be_read(files, unread)) {
+    if (row.metric != "tg_tps" || row.batch.value_or(1) < 2 || !row.gen) {
+      ++skipped["no rate of several sequences with their gen_len"];
+      continue;
+    }
     const auto mapped = map(row);
-    if (!std::holds_alternative<Question>(mapped)) {
-      ++skipped;
+    if (const auto* reason = std::get_if<Unpredicted>(&mapped)) {
+      ++skipped[reason->reason];
       continue;
     }
     const Question& question = std::get<Question>(mapped);
     const Measured how = question.measured;
-    if (question.query.concurrency < 2) continue;
+    if (question.query.concurrency < 2) {
+      ++skipped["one sequence for each replica"];
+      continue;
+    }
     try {
       const ServingQuestion q = question_of(question.query, how);
       const ServingSystem system(q, database);
       if (!system.prediction().feasible) {
-        ++skipped;
+        ++skipped["does not fit into the memory"];
         continue;
       }
       const double predicted =
@@ -88,7 +102,7 @@ std::string served_accuracy(const std::vector<std::string>& files, const Databas
       if (predicted > 0 && std::isfinite(predicted))
         groups[{family_of(row.backend), end}].push_back(predicted / row.value);
     } catch (const Error&) {
-      ++skipped;
+      ++skipped["outside of the model"];
     }
   }
   Table table;
@@ -109,7 +123,10 @@ std::string served_accuracy(const std::vector<std::string>& files, const Databas
                           {error, rounded(error * percent, 3) + " %"},
                           {bias, (bias < 0 ? "-" : "+") + rounded(std::abs(bias) * percent, 3) + " %"}});
   }
-  return table_markdown(table) + "\n" + std::to_string(skipped) + " rows are not simulated: outside of the model.\n";
+  std::string text = table_markdown(table);
+  if (!skipped.empty()) text += "\nNot simulated:\n\n" + table_markdown(skipped_table(skipped));
+  if (!unread.empty()) text += "\n" + unread_text(unread);
+  return text;
 }
 
 }  // namespace silicast::cli

@@ -43,6 +43,22 @@ ParameterSpread::Slopes slopes_of(const ParameterSpread& parameters, const Place
   return slopes;
 }
 
+// What a kernel's description may be off by before it is measured: the prior of the fit ("kernel/name").
+constexpr double unmeasured_attention = 0.35;
+
+// Of the time of the steps.
+double attention_share(const Certainty& certainty, const std::vector<RepeatedStep>& steps) {
+  StepCost attention, all;
+  for (const RepeatedStep& step : steps)
+    for (const auto& [part, sum] :
+         {std::pair(StepEvaluator::Part::attention, &attention), std::pair(StepEvaluator::Part::all, &all)})
+      for (OpWork work : certainty.step->each()->work(step.batch, part)) {
+        work.layers *= step.times;
+        StepEvaluator::add(*sum, work);
+      }
+  return all.seconds > Seconds() ? attention.seconds / all.seconds : 0;
+}
+
 // Of the rate of a phase that consists of these steps.
 double log_scale(const Certainty& certainty, double residual, const std::vector<RepeatedStep>& steps) {
   if (!certainty.parameters) return residual;
@@ -59,7 +75,9 @@ double log_scale(const Certainty& certainty, double residual, const std::vector<
       parameters.add(slopes, work);
     }
   }
-  return std::hypot(residual, parameters.log_sd(slopes));
+  const double doubt =
+      certainty.attention_doubt * (certainty.attention_doubt > 0 ? attention_share(certainty, steps) : 0);
+  return std::hypot(residual, parameters.log_sd(slopes), doubt);
 }
 
 // What the machine's own cells leave over changes every time of the phase alike.
@@ -118,6 +136,8 @@ std::vector<std::string> evidence_notes(const Compiled& c) {
   return {"measured were single devices that hold all layers: what crosses a link here follows from datasheets"};
 }
 
+std::string asked_cache_type(const Compiled& c) { return cache_type_text(c.query.key_type, c.query.value_type); }
+
 // What was asked beyond what was measured.
 std::vector<std::string> beyond_notes(const Compiled& c) {
   std::vector<std::string> notes;
@@ -132,6 +152,10 @@ std::vector<std::string> beyond_notes(const Compiled& c) {
   if (measured > 0 && asked > as_deep * measured)
     notes.push_back("measurements reach " + std::to_string(measured) + " tokens in the cache; " +
                     std::to_string(asked) + " follow from the model alone");
+  if (const std::string type = asked_cache_type(c); !c.profile->has_measured_cache(type))
+    notes.push_back("a cache of " + type + " was not measured" +
+                    (c.profile->cache_types.empty() ? ", as far as the profile tells" : "") +
+                    ": what attention takes with it follows from kernel descriptions");
   return notes;
 }
 
@@ -191,7 +215,8 @@ Certainty certainty_of(const Compiled& c, const Database& database) {
           .step = &c.evaluator,
           .cut = cut_of(c),
           .machine = own ? c.profile : nullptr,
-          .cell = own ? cell_of(c) : RateCell()};
+          .cell = own ? cell_of(c) : RateCell(),
+          .attention_doubt = c.profile->has_measured_cache(asked_cache_type(c)) ? 0 : unmeasured_attention};
 }
 
 PromptCut cut_of(const Compiled& c) { return {ubatch_of(c), c.stack->prompt_batch}; }

@@ -292,6 +292,8 @@ struct Certainty {
   std::shared_ptr<SlopeMemo> memo{};         // for callers that ask for many shapes, on one thread
   std::shared_ptr<const Profile> machine{};  // whose own cells bear on the query; null: none do
   RateCell cell{};                           // of the query, whatever its shape
+  // Standard deviation of the logarithm of attention's time where the cache is of a type that was not measured.
+  double attention_doubt = 0;
 
   // What measured cells of the same machine tell of the phase.
   [[nodiscard]] Leftover leftover(const Query& query, PhaseKind phase) const;

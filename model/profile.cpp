@@ -110,6 +110,14 @@ std::int64_t Profile::deepest_of(std::string_view device) const {
   return most;
 }
 
+std::string cache_type_text(const std::string& keys, const std::string& values) {
+  return keys == values ? keys : keys + "/" + values;
+}
+
+bool Profile::has_measured_cache(std::string_view type) const {
+  return cache_types.empty() ? type == "f16" : cache_types.contains(type);
+}
+
 EvidenceLevel Profile::level(const Scope& scope) const {
   if (const auto device = measurements.find(scope.device); device != measurements.end())
     return device->second.contains(scope.stack) ? EvidenceLevel::measured : EvidenceLevel::same_device;

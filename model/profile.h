@@ -62,6 +62,9 @@ enum class PhaseKind : std::uint8_t { prefill, decode };
 constexpr std::array<PhaseKind, 2> phase_kinds{PhaseKind::prefill, PhaseKind::decode};
 std::string_view name_of(PhaseKind phase);
 
+// How types of keys and values are written: one name where they are of one type, else "q8_0/q4_0".
+std::string cache_type_text(const std::string& keys, const std::string& values);
+
 struct Profile {
   std::string family;
   std::string date;
@@ -73,7 +76,8 @@ struct Profile {
   std::map<std::string, double, std::less<>> spread;  // of a level around the one above: "bandwidth/device"
   std::map<std::string, std::map<std::string, std::int64_t>, std::less<>> measurements;  // device -> stack -> rows
   std::map<std::string, std::int64_t, std::less<>> architectures;                        // -> rows
-  std::map<std::string, std::int64_t, std::less<>> deepest;  // device -> tokens in the cache that a row reached
+  std::map<std::string, std::int64_t, std::less<>> deepest;      // device -> tokens in the cache that a row reached
+  std::map<std::string, std::int64_t, std::less<>> cache_types;  // "f16", "q8_0/q4_0" -> rows; empty: not known
   std::array<ResidualScale, evidence_level_count> residual{};
   // Of one machine: what the parameters leave over of its own runs. Of many: empty.
   std::array<ResidualField, phase_kinds.size()> own_runs{};
@@ -84,6 +88,8 @@ struct Profile {
   [[nodiscard]] EvidenceLevel level(const Scope& scope) const;
   // Tokens in the cache that were measured on the device, or on any where it is not; 0: not known.
   [[nodiscard]] std::int64_t deepest_of(std::string_view device) const;
+  // Whether rows had a cache of such a type. Profiles that do not tell are of F16 alone, as far as is known.
+  [[nodiscard]] bool has_measured_cache(std::string_view type) const;
   // Rows that bear on the level.
   [[nodiscard]] std::int64_t rows(const Scope& scope) const;
   [[nodiscard]] const ResidualScale& residual_of(EvidenceLevel at) const {

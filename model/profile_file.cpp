@@ -164,6 +164,8 @@ Profile read_profile(const std::filesystem::path& file) {
   for (const auto& [name, node] : spread.entries()) profile.spread.emplace(name, spread.number(name, 0, widest_log));
   read_measurements(section.required_section("measurements"), profile);
   if (const auto deepest = section.section("deepest")) read_deepest(*deepest, profile);
+  if (const auto types = section.section("cache_types"))
+    for (const auto& [name, node] : types->entries()) profile.cache_types[name] = types->count(name);
   const Section architectures = section.required_section("architectures");
   for (const auto& [name, node] : architectures.entries())
     profile.architectures.emplace(name, architectures.count(name));
@@ -196,6 +198,10 @@ std::string profile_yaml(const Profile& p) {
   if (!p.deepest.empty()) {
     text += "deepest:\n";
     for (const auto& [device, tokens] : p.deepest) text += "  " + device + ": " + std::to_string(tokens) + "\n";
+  }
+  if (!p.cache_types.empty()) {
+    text += "cache_types:\n";
+    for (const auto& [type, rows] : p.cache_types) text += "  " + quoted(type) + ": " + std::to_string(rows) + "\n";
   }
   text += "measurements:\n";
   for (const auto& [device, stacks] : p.measurements) {

@@ -2,6 +2,7 @@
 #include "report/accuracy_report.h"
 
 #include "base/text.h"
+#include "report/rows_report.h"
 #include "report/value.h"
 #include "report/wording.h"
 
@@ -88,6 +89,12 @@ std::string left_out_table(const std::map<std::string, std::size_t>& left_out) {
   std::string text = head({"not in the fit because", "rows"}, 1);
   for (const auto& [reason, n] : left_out) text += line({reason, std::to_string(n)});
   return text;
+}
+
+std::string unread_section(const std::vector<BadRowOfFile>& unread) {
+  if (unread.empty()) return "";
+  return "\n## Lines that could not be read: " + std::to_string(unread.size()) + "\n\n" +
+         table_markdown(unread_table(unread));
 }
 
 std::string outlier_table(const std::vector<Outlier>& outliers) {
@@ -221,7 +228,7 @@ std::string accuracy_markdown(const AccuracyReport& report) {
   text += std::string(outlier_heading) + outlier_table(report.outliers) + "\n";
   for (const Accuracy& run : report.runs)
     text += "## The worst rows: " + std::string(name_of(run.by)) + " held out\n\n" + worst_table(run) + "\n";
-  return text + "## Rows that no fit takes\n\n" + left_out_table(report.left_out);
+  return text + "## Rows that no fit takes\n\n" + left_out_table(report.left_out) + unread_section(report.unread);
 }
 
 std::string held_out_csv(const std::vector<CrossValidation>& runs) {

@@ -18,6 +18,7 @@ struct AccuracyReport {
   // Rows that no fit takes, by what they are, predicted with the profiles that are there: name -> rows.
   std::vector<std::pair<std::string, Validation>> others;
   std::map<std::string, std::size_t> left_out;  // of the fit, by reason
+  std::vector<BadRowOfFile> unread;             // lines that are no rows
   std::string command;                          // what was run
 };
 

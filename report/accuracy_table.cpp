@@ -69,6 +69,7 @@ std::string accuracy_json(const AccuracyReport& report) {
   }
   Json json{{"schema", "silicast.accuracy/1"}, {"command", report.command}, {"errors", std::move(rows)}};
   json["left_out"] = report.left_out;
+  json["unread"] = Json::parse(table_json(unread_table(report.unread)));
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

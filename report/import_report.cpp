@@ -50,10 +50,36 @@ std::string shape_of(const Observation& o) {
   return shape + depth + batch;
 }
 
+// Lines of a table for people would become too long; programs get all of it.
+std::string shortened(const std::string& text) {
+  constexpr std::size_t longest = 60;
+  return text.size() <= longest ? text : text.substr(0, longest) + "...";
+}
+
 std::string conflict_text(const Conflict& conflict) {
   const Observation& o = conflict.added.observation;
-  return o.device + ", " + o.model + " " + o.quant + ", " + o.metric + " " + shape_of(o) + ": " + rounded(o.value, 5) +
-         " here, " + rounded(conflict.value, 5) + " in run " + std::to_string(conflict.with);
+  const std::string with = conflict.with_line > 0 ? " in line " + std::to_string(conflict.with_line)
+                                                  : " in run " + std::to_string(conflict.with) + " of the store";
+  return "line " + std::to_string(o.line) + ": " + o.device + ", " + o.model + " " + o.quant + ", " + o.metric + " " +
+         shape_of(o) + ": " + rounded(o.value, 5) + " here, " + rounded(conflict.value, 5) + with;
+}
+
+// Runs that an earlier import has added are many where a file is imported again: counted. Lines of one file that say
+// the same are named.
+std::string known_text(const std::vector<Known>& known) {
+  std::vector<std::string> again;
+  for (const Known& run : known)
+    if (run.with_line > 0)
+      again.push_back("      line " + std::to_string(run.line) + " as line " + std::to_string(run.with_line) + "\n");
+  std::string text;
+  if (const std::size_t earlier = known.size() - again.size(); earlier > 0)
+    text += "  " + std::to_string(earlier) + (earlier == 1 ? " was" : " were") + " in the store already\n";
+  if (again.empty()) return text;
+  text += "  " + counted(again.size(), "run") + (again.size() == 1 ? " says" : " say") +
+          " again what an earlier line says; kept once\n";
+  for (std::size_t i = 0; i < again.size() && i < most_lines; ++i) text += again[i];
+  if (again.size() > most_lines) text += "      and " + std::to_string(again.size() - most_lines) + " more\n";
+  return text;
 }
 
 std::string intake_text(const Intake& intake) {
@@ -64,9 +90,7 @@ std::string intake_text(const Intake& intake) {
     text += "  not taken: " + reason + " (" + std::to_string(rows.size()) + ")\n" + lines_of(rows);
   for (const auto& [sentence, count] : intake.remarks)
     text += "  note: " + sentence + " (" + counted(count, "run") + ")\n";
-  if (intake.added.duplicates > 0)
-    text += "  " + std::to_string(intake.added.duplicates) + (intake.added.duplicates == 1 ? " was" : " were") +
-            " in the store already\n";
+  text += known_text(intake.added.known);
   const auto& conflicts = intake.added.conflicts;
   if (!conflicts.empty())
     text += "  " + counted(conflicts.size(), "run") + " disagree" + (conflicts.size() == 1 ? "s" : "") +
@@ -117,10 +141,12 @@ std::string import_json(const ImportReport& report) {
     for (const std::string& key : keys) result.columns.push_back({key, key});
     return result;
   };
+  const auto line_cell = [](int line) { return line > 0 ? Cell{std::int64_t{line}} : Cell{}; };
   Table files = table({"file", "format", "taken", "not_taken", "added", "duplicates"});
   Table unknown = table({"file", "reason", "name", "runs"});
   Table notes = table({"file", "note", "runs"});
-  Table conflicts = table({"file", "line", "value", "run", "value_of_run"});
+  Table conflicts = table({"file", "line", "value", "run", "value_of_run", "line_of_run"});
+  Table known = table({"file", "line", "run", "line_of_run"});
   for (const Intake& i : report.files) {
     files.rows.push_back({{i.file},
                           {i.format},
@@ -133,8 +159,15 @@ std::string import_json(const ImportReport& report) {
     for (const auto& [sentence, count] : i.remarks) notes.rows.push_back({{i.file}, {sentence}, {integer(count)}});
     for (const Conflict& conflict : i.added.conflicts) {
       const Observation& o = conflict.added.observation;
-      conflicts.rows.push_back({{i.file}, {std::int64_t{o.line}}, {o.value}, {conflict.with}, {conflict.value}});
+      conflicts.rows.push_back({{i.file},
+                                {std::int64_t{o.line}},
+                                {o.value},
+                                {conflict.with},
+                                {conflict.value},
+                                line_cell(conflict.with_line)});
     }
+    for (const Known& run : i.added.known)
+      known.rows.push_back({{i.file}, {std::int64_t{run.line}}, {run.with}, line_cell(run.with_line)});
   }
   return document_json(
       {{"schema", std::string("silicast.import/1")}, {"store", report.store}, {"unreadable", report.unreadable}},
@@ -142,7 +175,8 @@ std::string import_json(const ImportReport& report) {
        {"not_taken", not_taken_table(report)},
        {"unknown", unknown},
        {"notes", notes},
-       {"conflicts", conflicts}});
+       {"conflicts", conflicts},
+       {"known", known}});
 }
 
 Table runs_table(const std::vector<StoredRun>& runs) {
@@ -157,7 +191,10 @@ Table runs_table(const std::vector<StoredRun>& runs) {
                           {"shape", "shape"},
                           {"value", "value", true},
                           {"stddev", "spread", true},
-                          {"imported", "imported"}},
+                          {"imported", "imported"},
+                          {"machine", "machine"},
+                          {"command", "command"},
+                          {"file", "file"}},
               .rows = {}};
   for (const StoredRun& stored : runs) {
     const Observation& o = stored.run.observation;
@@ -175,7 +212,10 @@ Table runs_table(const std::vector<StoredRun>& runs) {
                           {shape_of(o)},
                           {o.value, rounded(o.value, 4)},
                           spread,
-                          {stored.imported}});
+                          {stored.imported},
+                          {stored.run.machine, shortened(stored.run.machine)},
+                          {stored.run.command, shortened(stored.run.command)},
+                          {stored.file, shortened(stored.file)}});
   }
   return table;
 }

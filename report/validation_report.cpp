@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "report/rows_report.h"
 #include "report/table.h"
 #include "report/value.h"
 #include "report/wording.h"
@@ -59,15 +60,43 @@ Table unknown_table(const Validation& v) {
   return table;
 }
 
-std::string unread_text(const Validation& v) {
+Table doubt_table(const Validation& v) {
+  Table table{.columns = {{"file", "file"},
+                          {"line", "line", true},
+                          {"id", "id"},
+                          {"metric", "metric"},
+                          {"reason", "reason"},
+                          {"detail", "detail"}},
+              .rows = {}};
+  for (const ValidatedRow& row : v.rows)
+    if (row.doubt)
+      table.rows.push_back({{row.observation.file},
+                            {std::int64_t{row.observation.line}},
+                            {row.observation.id},
+                            {row.observation.metric},
+                            {row.doubt->reason},
+                            {row.doubt->detail}});
+  return table;
+}
+
+std::string doubt_text(const Validation& v) {
   constexpr std::size_t most = 20;
   std::string text;
-  for (std::size_t i = 0; i < v.unread.size() && i < most; ++i) {
-    const BadRowOfFile& row = v.unread[i];
-    text += "  " + row.file + ":" + std::to_string(row.line) + ": " + row.what + "\n";
+  std::size_t n = 0;
+  for (const ValidatedRow& row : v.rows) {
+    if (!row.doubt || ++n > most) continue;
+    text += "  " + row.observation.file + ":" + std::to_string(row.observation.line) + ": " + row.observation.metric +
+            ": " + row.doubt->reason + ": " + row.doubt->detail + "\n";
   }
-  if (v.unread.size() > most) text += "  and " + std::to_string(v.unread.size() - most) + " more\n";
-  return text;
+  if (n == 0) return "";
+  if (n > most) text += "  and " + std::to_string(n - most) + " more\n";
+  return std::to_string(n) + (n == 1 ? " row is" : " rows are") + " hardly what was measured (they count):\n" + text;
+}
+
+std::vector<Observation> observations_of(const Validation& v) {
+  std::vector<Observation> rows;
+  for (const ValidatedRow& row : v.rows) rows.push_back(row.observation);
+  return rows;
 }
 
 Table group_table(const Validation& v) {
@@ -157,9 +186,9 @@ std::string validation_text(const Validation& v) {
   if (v.predicted > 0) text += "\n" + table_text(worst_table(v));
   if (!v.unsupported.empty()) text += "\n" + table_text(reason_table(v));
   if (!v.unknown.empty()) text += "\n" + table_text(unknown_table(v));
-  if (!v.unread.empty())
-    text += "\n" + std::to_string(v.unread.size()) + (v.unread.size() == 1 ? " line is" : " lines are") +
-            " left out:\n" + unread_text(v);
+  const std::vector<Observation> rows = observations_of(v);
+  for (const std::string& account : {doubt_text(v), repeats_text(repeats_of(rows), rows), unread_text(v.unread)})
+    if (!account.empty()) text += "\n" + account;
   return text;
 }
 
@@ -172,10 +201,12 @@ std::string validation_json(const Validation& v) {
   for (const auto& [what, n] : v.unknown)
     unknown.push_back({{"reason", what.first}, {"name", what.second}, {"rows", n}});
   json["unknown"] = std::move(unknown);
-  Json unread = Json::array();
-  for (const BadRowOfFile& row : v.unread)
-    unread.push_back({{"file", row.file}, {"line", row.line}, {"reason", row.what}});
-  json["unread"] = std::move(unread);
+  json["unread"] = Json::parse(table_json(unread_table(v.unread)));
+  const std::vector<Observation> rows = observations_of(v);
+  const Repeats repeats = repeats_of(rows);
+  json["implausible"] = Json::parse(table_json(doubt_table(v)));
+  json["duplicates"] = Json::parse(table_json(duplicates_table(repeats, rows)));
+  json["conflicts"] = Json::parse(table_json(conflicts_table(repeats, rows)));
   json["metrics"] = json_of(v.metrics);
   Json groups = Json::array();
   for (const ValidationGroup& group : v.groups) groups.push_back(json_of(group));

@@ -72,6 +72,12 @@ grep -q "line 8: 'rtx-9999'" "$work/text" || fail "the row of an unknown device 
 sed -n '1p;$p' "$work/second.csv" > "$work/unknown.csv"
 expect 3 "unknown.csv:2: .*rtx-9999" $again --import "$work/unknown.csv"
 
+# Runs of another machine: its processor is said, or the device whose profile they become.
+sed 's/,rtx-4090,llama.cpp-cuda,/,AMD Ryzen 9 9999X3D 99-Core Processor,llama.cpp-cpu,/' "$work/first.csv" > "$work/elsewhere.csv"
+expect 3 "elsewhere.csv:2: run on another machine than this one.*Ryzen 9 9999X3D" $again --import "$work/elsewhere.csv"
+$again --import "$work/runs.csv" > "$work/text" 2>/dev/null
+grep -q "predict --device rtx-4090 uses it" "$work/text" || fail "the profile's device is not told: $(cat "$work/text")"
+
 # A folder that cannot be made is said before a run is stored.
 expect 3 "$work/runs.csv/q" "$silicast" calibrate host --store "$work/none.sqlite" --import "$work/runs.csv" --out "$work/runs.csv/q"
 [ ! -e "$work/none.sqlite" ] || fail "runs were stored though the profile could not be"

@@ -28,10 +28,65 @@ cp "$work/runs.csv" "$work/more.csv"
 
 expect 0 "runs.csv:3: 3 fields" "$silicast" validate "$work/runs.csv"
 expect 0 "line 3: 3 fields" "$silicast" calibrate import "$work/runs.csv"
+expect 0 "runs.csv:3: 3 fields" "$silicast" validate "$work/runs.csv" --served
+expect 0 "| [^ ]*runs.csv | 3 | 3 fields" "$silicast" validate "$work/runs.csv" --cross --by cell
+expect 1 "runs.csv:3: 3 fields" "$silicast" calibrate fit "$work/runs.csv" --out "$work/none"
+printf 'id,device,backend,model,quant,metric,value\nb,too,few\n' > "$work/none.csv"
+for command in "validate" "validate --served" "validate --cross" "calibrate import" "calibrate fit --out $work/none"; do
+  expect 3 "none.csv.*2: 3 fields\|line 2: 3 fields" "$silicast" $command "$work/none.csv"
+done
+
+# The same conditions again: with the same figure, and with another.
+cat > "$work/again.csv" <<'CSV'
+id,device,backend,model,quant,prompt_len,gen_len,metric,value
+a,rtx-4090,llama.cpp-cuda,llama-3.1-8b,Q4_K_M,512,,pp_tps,11000
+b,rtx-4090,llama.cpp-cuda,llama-3.1-8b,Q4_K_M,512,,pp_tps,11000
+c,rtx-4090,llama.cpp-cuda,llama-3.1-8b,Q4_K_M,512,,pp_tps,13300
+d,rtx-4090,llama.cpp-cuda,llama-3.1-8b,Q8_0,512,,pp_tps,11000
+e,rtx-4090,llama.cpp-cuda,llama-3.1-8b,Q8_0,512,,pp_tps,13100
+CSV
+for command in "validate" "calibrate fit --out $work/none"; do
+  code=0
+  [ "$command" = validate ] || code=1
+  expect $code "again.csv:3 as [^ ]*again.csv:2: rtx-4090" "$silicast" $command "$work/again.csv"
+  expect $code "3 rows of one source say the same conditions and differ by more than 20 %, in 1 group" \
+    "$silicast" $command "$work/again.csv"
+  expect $code "again.csv:2 (11000), [^ ]*again.csv:3 (11000), [^ ]*again.csv:4 (13300): rtx-4090" \
+    "$silicast" $command "$work/again.csv"
+done
+expect 0 '"of_line": 2' "$silicast" validate "$work/again.csv" --format json
 expect 0 "unknown device 'abacus': 2 runs" "$silicast" calibrate import "$work/runs.csv" "$work/more.csv" --store "$work/two"
 expect 2 "2000 %" "$silicast" validate "$work/missing.csv" --require 'pp_tps median <= 20'
 printf '{"a": 1,\n' > "$work/cut.json"
 expect 3 "cut.json:1: the JSON is cut off" "$silicast" calibrate import "$work/cut.json"
+
+expect 0 "line 3 as line 2" "$silicast" calibrate import "$work/again.csv" --store "$work/again"
+expect 0 "3 were in the store\|5 were in the store" "$silicast" calibrate import "$work/again.csv" --store "$work/again"
+expect 0 "line 4: rtx-4090, .* pp512: 13300 here, 11000 in line 2" \
+  "$silicast" calibrate import "$work/again.csv" --store "$work/other"
+
+# Another unit than the column's: not taken, and said by validate.
+cat > "$work/unit.csv" <<'CSV'
+id,device,backend,model,quant,prompt_len,gen_len,metric,value
+a,rtx-4090,llama.cpp-cuda,llama-3.1-8b,Q4_K_M,512,,ttft_s,45
+CSV
+expect 3 "line 2: looks like milliseconds" "$silicast" calibrate import "$work/unit.csv"
+expect 0 "unit.csv:2: ttft_s: the unit seems wrong: looks like milliseconds" "$silicast" validate "$work/unit.csv"
+
+# Every run has its date, build, machine and command.
+cat > "$work/run.json" <<'JSON'
+{"build_commit": "8cf427ff", "build_number": 5163, "cpu_info": "AMD Ryzen 7 7800X3D 8-Core Processor", "gpu_info": "NVIDIA GeForce RTX 4080", "backends": "CUDA", "model_filename": "Qwen2.5-7B-Instruct-Q4_K_M.gguf", "model_type": "qwen2 7B Q4_K - Medium", "model_size": 4677120000, "model_n_params": 7615616512, "n_gpu_layers": 99, "type_k": "f16", "type_v": "f16", "n_prompt": 512, "n_gen": 0, "test_time": "2025-04-24T10:00:00Z", "avg_ts": 7285.7, "stddev_ts": 100.1}
+JSON
+expect 0 "1 run added" "$silicast" calibrate import "$work/run.json" --store "$work/listed"
+for part in "2025-04-24" "b5163 (8cf427ff)" "NVIDIA GeForce RTX 4080; AMD Ryzen 7 7800X3D" "llama-bench -m Qwen2.5-7B"; do
+  expect 0 "$part" "$silicast" calibrate list --store "$work/listed"
+  expect 0 "$part" "$silicast" calibrate list --store "$work/listed" --format json
+done
+expect 0 '"command": "llama-bench' "$silicast" calibrate list --store "$work/listed" --format json
+expect 0 "the file names 'NVIDIA GeForce RTX 4080', --device rtx-4090 was taken" \
+  "$silicast" calibrate import "$work/run.json" --store "$work/listed" --device rtx-4090
+printf '{"schema": "silicast.kernels/1", "kernels": []}\n' > "$work/kernels.json"
+expect 3 "calibrate host. measures and fits them itself" "$silicast" calibrate import "$work/kernels.json"
 
 # A link stays one, a pipe is written to, a file stays whole.
 echo old > "$work/file.csv"

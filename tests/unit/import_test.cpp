@@ -12,6 +12,7 @@
 
 #include "calibration/catalogue_names.h"
 #include "calibration/intake.h"
+#include "calibration/measured.h"
 #include "calibration/plausibility.h"
 #include "tests/unit/expect_error.h"
 #include "tests/unit/shipped_data.h"
@@ -126,7 +127,7 @@ TEST(ImportLlamaBench, MarkdownNamesItsDeviceInTheLog) {
 TEST(ImportServers, VllmServe) {
   const Imported file = imported("vllm-serve.json", {.device = "h100-sxmx2"});
   EXPECT_EQ(file.format, "vllm-serve");
-  ASSERT_EQ(file.runs.size(), 2U);
+  ASSERT_EQ(file.runs.size(), 4U);
   const Observation& ttft = file.runs[0].observation;
   EXPECT_EQ(ttft.metric, "ttft_s");
   EXPECT_DOUBLE_EQ(ttft.value, 0.18125);
@@ -140,6 +141,30 @@ TEST(ImportServers, VllmServe) {
   EXPECT_EQ(file.runs[1].observation.metric, "tpot_s");
   EXPECT_DOUBLE_EQ(file.runs[1].observation.value, 0.00975);
   EXPECT_EQ(imported("vllm-serve.json").runs.size(), 0U) << "the file does not tell the device";
+  const Observation& output = file.runs[2].observation;
+  EXPECT_EQ(output.metric, "tg_tps");
+  EXPECT_EQ(output.value, 385.5);
+  EXPECT_EQ(output.batch, 8);
+  EXPECT_EQ(measured_how(output), Measured::closed_loop) << "64 requests, 8 at once";
+  EXPECT_EQ(file.runs[3].observation.metric, "total_tps");
+  EXPECT_EQ(file.runs[3].observation.value, 1927.5);
+}
+
+TEST(ImportServers, AThroughputIsTakenWhereItIsTheServers) {
+  const auto with = [](const std::string& from, const std::string& to) {
+    return import_runs(replaced(sample("vllm-serve.json"), from, to), "x", {.device = "h100-sxm"}, database());
+  };
+  const Imported slow = with(R"("request_rate": "inf")", R"("request_rate": 2.0)");
+  EXPECT_EQ(slow.runs.size(), 2U) << "its latencies alone";
+  ASSERT_EQ(slow.not_taken.size(), 1U);
+  EXPECT_EQ(slow.not_taken[0].detail, "request_rate 2.0");
+  const Imported open = with(R"("max_concurrency": 8)", R"("max_concurrency": null)");
+  EXPECT_EQ(open.runs.size(), 2U);
+  ASSERT_EQ(open.not_taken.size(), 1U);
+  EXPECT_NE(open.not_taken[0].detail.find("--concurrency"), std::string::npos);
+  const Imported burst = with(R"("max_concurrency": 8)", R"("max_concurrency": 64)");
+  ASSERT_EQ(burst.runs.size(), 4U);
+  EXPECT_EQ(measured_how(burst.runs[2].observation), Measured::whole_batch) << "64 requests, 64 at once";
 }
 
 TEST(ImportServers, VllmLatencyAndThroughput) {
@@ -153,12 +178,19 @@ TEST(ImportServers, VllmLatencyAndThroughput) {
   EXPECT_EQ(file.runs[0].observation.metric, "e2e_s");
   EXPECT_EQ(file.runs[0].observation.value, 2.05);
   EXPECT_EQ(file.runs[0].observation.batch, 8);
-  EXPECT_EQ(imported("vllm-throughput.json", stated).not_taken.size(), 1U);
+  const Imported throughput = imported("vllm-throughput.json", stated);
+  ASSERT_EQ(throughput.runs.size(), 1U);
+  EXPECT_EQ(throughput.runs[0].observation.metric, "total_tps");
+  EXPECT_EQ(throughput.runs[0].observation.value, 35164.8);
+  stated.concurrency.reset();
+  EXPECT_EQ(imported("vllm-throughput.json", stated).not_taken.size(), 1U) << "how many ran at once is not told";
 }
 
 TEST(ImportServers, TensorRt) {
   const Imported file = imported("trtllm.json");
-  ASSERT_EQ(file.runs.size(), 3U);
+  ASSERT_EQ(file.runs.size(), 5U);
+  EXPECT_EQ(file.runs[3].observation.metric, "tg_tps");
+  EXPECT_EQ(file.runs[3].observation.value, 200);
   const Observation& row = file.runs[1].observation;
   EXPECT_EQ(row.device, "h100-sxm");
   EXPECT_EQ(row.quant, "FP8");
@@ -170,6 +202,44 @@ TEST(ImportServers, TensorRt) {
   const Imported other = import_runs(speculative, "x", {}, database());
   ASSERT_EQ(other.not_taken.size(), 1U);
   EXPECT_EQ(other.not_taken[0].reason, "speculative decoding");
+}
+
+TEST(ImportServers, TensorRtAsItIsPrinted) {
+  // A run of 1.1.0 with its latencies, and one of 0.17 that tells neither its GPU nor how many requests ran at once.
+  const Imported file = imported("trtllm.txt", {.device = "h100-sxm"});
+  EXPECT_EQ(file.format, "trtllm");
+  ASSERT_EQ(file.runs.size(), 5U);
+  ASSERT_EQ(file.not_taken.size(), 1U);
+  EXPECT_NE(file.not_taken[0].detail.find("--concurrency"), std::string::npos);
+  EXPECT_EQ(imported("trtllm.txt").runs.size(), 5U);
+  const Imported told = imported("trtllm.txt", {.device = "h100-sxm", .concurrency = 2000});
+  ASSERT_EQ(told.runs.size(), 6U);
+  EXPECT_EQ(told.runs[5].observation.value, 28390.4265);
+  EXPECT_EQ(told.runs[5].observation.batch, 2000);
+  const Observation& ttft = file.runs[0].observation;
+  EXPECT_EQ(ttft.metric, "ttft_s");
+  EXPECT_DOUBLE_EQ(ttft.value, 0.18);
+  EXPECT_EQ(ttft.device, "h100-sxm");
+  EXPECT_EQ(ttft.model, "llama-3.1-8b");
+  EXPECT_EQ(ttft.quant, "FP8");
+  EXPECT_EQ(ttft.build, "1.1.0");
+  EXPECT_EQ(ttft.prompt, 1024);
+  EXPECT_EQ(ttft.batch, 31.8);
+  EXPECT_EQ(file.runs[3].observation.metric, "tg_tps");
+  EXPECT_EQ(file.runs[3].observation.value, 3072);
+  EXPECT_EQ(file.runs[4].observation.metric, "total_tps");
+  EXPECT_EQ(file.runs[4].observation.value, 15360);
+}
+
+TEST(ImportServers, TensorRtReportsThatAreCutOff) {
+  const std::string whole = sample("trtllm.txt");
+  for (const char* end :
+       {"Dtype:", "Number of requests:", "= PERFORMANCE", "Total Output Throughput (tokens/sec):  "}) {
+    const Imported file = import_runs(whole.substr(0, whole.find(end)), "x", {}, database());
+    EXPECT_EQ(file.runs.size(), 0U) << end;
+    EXPECT_EQ(file.not_taken.size(), 1U) << end;
+    EXPECT_TRUE(file.not_taken.empty() || file.not_taken[0].reason.find("cut off") != std::string::npos) << end;
+  }
 }
 
 TEST(ImportMlx, Text) {
@@ -268,7 +338,7 @@ TEST(ImportServers, VllmServeOfAnotherServer) {
 TEST(ImportServers, NegativeLatencyIsReported) {
   const Imported file = import_runs(replaced(sample("vllm-serve.json"), "\"mean_ttft_ms\": ", "\"mean_ttft_ms\": -"),
                                     "x", {.device = "h100-sxm"}, database());
-  EXPECT_EQ(file.runs.size(), 1U);
+  EXPECT_EQ(file.runs.size(), 3U);
   ASSERT_EQ(file.not_taken.size(), 1U);
   EXPECT_EQ(file.not_taken[0].reason, "a value is not above 0");
   EXPECT_TRUE(file.not_taken[0].detail.starts_with("ttft_s: -")) << file.not_taken[0].detail;
@@ -393,6 +463,36 @@ TEST(PlausibilityOfRuns, UnitsOfEveryFigure) {
   EXPECT_EQ(doubt_about(o), unit) << "MiB";
   EXPECT_EQ(doubt_about(row("tgtps", 150)), "unknown metric");
   EXPECT_EQ(doubt_about(row("ppl", 6.2)), "");
+}
+
+TEST(PlausibilityOfRuns, SaysWhichUnitItLooksLike) {
+  Plausibility judge(database());
+  const auto hint = [&](const char* metric, double value) {
+    const auto verdict = judge(row(metric, value));
+    const std::string detail = verdict.doubt ? verdict.doubt->detail : "";
+    return detail.substr(0, detail.find(':'));
+  };
+  const char* twice = "looks as if it had been divided by 1000 once too often";
+  // An RTX 4090 takes about 45 ms for 512 tokens, 6.5 ms for one more, 0.85 s for all.
+  EXPECT_EQ(hint("ttft_s", 0.045), "");
+  EXPECT_EQ(hint("ttft_s", 45), "looks like milliseconds");
+  EXPECT_EQ(hint("ttft_s", 45e3), "looks like microseconds");
+  EXPECT_EQ(hint("ttft_s", 45e-6), twice);
+  EXPECT_EQ(hint("ttft_s", 250), "looks like milliseconds") << "a slow one";
+  EXPECT_EQ(hint("tpot_s", 6.5), "looks like milliseconds");
+  EXPECT_EQ(hint("tpot_s", 6500), "looks like microseconds");
+  EXPECT_EQ(hint("tpot_s", 6.5e-6), twice);
+  EXPECT_EQ(hint("e2e_s", 850), "looks like milliseconds");
+  EXPECT_EQ(hint("e2e_s", 850e3), "looks like microseconds");
+  EXPECT_EQ(hint("e2e_s", 850e-6), twice);
+  EXPECT_EQ(hint("e2e_s", 90), "") << "slow, but not by a unit";
+  EXPECT_EQ(hint("mem_gib", 5300), "looks like MiB");
+  EXPECT_EQ(hint("size_gib", 4690), "looks like MiB");
+  EXPECT_EQ(hint("size_gib", 4.69e6), "looks like KiB");
+  EXPECT_EQ(hint("size_gib", 4.92e9), "looks like bytes");
+  EXPECT_EQ(hint("pp_tps", 1 / 11500.0), "looks like seconds per token");
+  EXPECT_EQ(hint("pp_tps", 1e3 / 11500), "looks like milliseconds per token");
+  EXPECT_EQ(hint("tg_tps", 1 / 155.0), "looks like seconds per token");
 }
 
 TEST(CatalogueNamesOfDevices, AsDriversPrintThem) {

@@ -216,6 +216,19 @@ TEST(Predict, RefusesImpossibleRequests) {
   EXPECT_THROW(static_cast<void>(predict(q, database())), RefusedError);
 }
 
+TEST(Evidence, AnUnmeasuredCacheWidensWithTheShareOfAttention) {
+  const auto width = [](const char* type, std::int64_t depth) {
+    Query query;
+    query.key_type = query.value_type = type;
+    query.depth = depth, query.prompt = 0, query.gen = 128;
+    query.model = "llama-3.1-8b", query.quant = "Q4_K_M", query.device = "rtx-4090";
+    const Interval rate = predict(query, database()).decode->tokens_per_second;
+    return rate.p90 / rate.p10;
+  };
+  EXPECT_NEAR(width("iq4_nl", 0), width("f16", 0), 0.01) << "attention takes next to nothing";
+  EXPECT_GT(width("iq4_nl", 60000), 1.1 * width("f16", 60000));
+}
+
 // The record reaches some depth on a device; what lies beyond, and a device that is changed, is said.
 TEST(Evidence, WhatIsBeyondTheMeasurementsIsSaid) {
   const auto notes = [](Query query) {
@@ -227,6 +240,7 @@ TEST(Evidence, WhatIsBeyondTheMeasurementsIsSaid) {
   };
   EXPECT_TRUE(notes({}).empty());
   EXPECT_TRUE(says(notes({.depth = 120000}), "measurements reach "));
+  EXPECT_TRUE(says(notes({.key_type = "iq4_nl", .value_type = "iq4_nl"}), "a cache of iq4_nl was not measured"));
   EXPECT_TRUE(says(notes({.overrides = {{"memory.bandwidth", "2000GB/s"}}}), "measured was the device as it is"));
 }
 

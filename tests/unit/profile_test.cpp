@@ -72,6 +72,18 @@ TEST(Profile, KnowsItsLevelOfEvidence) {
   EXPECT_EQ(p.rows({"rtx-4070", "ada", "stack"}), 4);
 }
 
+TEST(Profile, CachesOfOtherTypesThanF16AreMeasuredWhereItSaysSo) {
+  Profile p = example();
+  EXPECT_TRUE(p.has_measured_cache("f16"));
+  EXPECT_FALSE(p.has_measured_cache("q8_0"));
+  p.cache_types = {{"q8_0", 3}, {"q8_0/q4_0", 1}};
+  EXPECT_TRUE(p.has_measured_cache(cache_type_text("q8_0", "q8_0")));
+  EXPECT_TRUE(p.has_measured_cache(cache_type_text("q8_0", "q4_0")));
+  EXPECT_FALSE(p.has_measured_cache("f16"));
+  const TemporaryFile file(profile_yaml(p));
+  EXPECT_EQ(read_profile(file.path()).cache_types, p.cache_types);
+}
+
 TEST(Profile, CorrectionsAreFactors) {
   const Corrections c = example().corrections({"rtx-4090", "ada", "stack-2024"});
   EXPECT_DOUBLE_EQ(c.bandwidth, std::exp(0.3));
