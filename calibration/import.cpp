@@ -239,6 +239,11 @@ Imported import_runs(std::string_view text, const std::string& file, const State
   if (trim(without_mark(text)).empty()) throw InputError(file + ": is empty");
   refuse_kernels(text, file);
   refuse_cut_off_json(without_mark(text), file);
+  const std::string_view first = first_line(without_mark(text));
+  if (!first.starts_with('{') && !first.starts_with('[')) {
+    refuse_what_is_no_table(text, file);
+    if (contains(first, ",")) static_cast<void>(parse_observations(text, file));  // says which column is missing
+  }
   throw InputError(file + ": is in none of the formats that are read; these are " + join(import_formats(), ", "));
 }
 

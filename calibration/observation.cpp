@@ -2,6 +2,7 @@
 #include "calibration/observation.h"
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <map>
 #include <unordered_map>
@@ -71,7 +72,9 @@ class Fields {
     const auto number = parse_number(value);
     // A verdict, and distances that can vanish.
     const bool zero_is_meant = metric == "oom" || metric == "kld";
-    if (!number || *number < 0 || (*number == 0 && !zero_is_meant))
+    constexpr double least = 1e-12;
+    constexpr double most = 1e15;
+    if (!number || *number < (zero_is_meant ? 0 : least) || *number > most)
       reject(mark(), "value", value, zero_is_meant ? "a finite number of at least 0" : "a finite number above 0");
     return *number;
   }
@@ -150,15 +153,66 @@ const std::map<std::string, Column, std::less<>>& column_table() {
   return table;
 }
 
+// The first line that is not empty, or its beginning.
+std::string_view header_of(std::string_view text) {
+  constexpr std::size_t longest = 4096;
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  text.remove_prefix(std::min(text.find_first_not_of(" \t\r\n"), text.size()));
+  return text.substr(0, std::min(text.find_first_of("\r\n"), longest));
+}
+
+constexpr std::array required_columns{"id", "device", "backend", "model", "quant", "metric", "value"};
+
+std::size_t known_columns(std::string_view header, char separator) {
+  std::size_t n = 0;
+  for (const auto field : split(header, separator)) {
+    auto name = trim(field);
+    if (name.size() > 1 && name.starts_with('"') && name.ends_with('"')) name = name.substr(1, name.size() - 2);
+    n += static_cast<std::size_t>(std::count(required_columns.begin(), required_columns.end(), name));
+  }
+  return n;
+}
+
+bool is_utf16(std::string_view text) {
+  if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF")) return true;
+  return text.size() > 3 && (text[0] == '\0') != (text[1] == '\0') && (text[2] == '\0') != (text[3] == '\0');
+}
+
+bool is_no_text(std::string_view text) {
+  constexpr std::size_t looked_at = 4096;
+  const auto begin = text.substr(0, looked_at);
+  const auto odd = std::count_if(begin.begin(), begin.end(), [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\r' && c != '\t';
+  });
+  constexpr std::ptrdiff_t one_in = 50;
+  return odd * one_in > static_cast<std::ptrdiff_t>(begin.size());
+}
+
 }  // namespace
+
+void refuse_what_is_no_table(std::string_view text, const std::string& file) {
+  const Mark first{std::make_shared<const std::string>(file), 1, 0};
+  if (is_utf16(text)) throw InputError(first, "", "is UTF-16; UTF-8 is expected (iconv -f UTF-16 -t UTF-8 makes it)");
+  if (is_no_text(text)) throw InputError(first, "", "is no text; a table of measurements is expected");
+  const std::string_view header = header_of(text);
+  if (header.empty() || known_columns(header, ',') > 0) return;
+  for (const auto& [separator, name] : {std::pair(';', "semicolons"), std::pair('\t', "tabs"), std::pair('|', "bars")})
+    if (known_columns(header, separator) > 1)
+      throw InputError(first, "", std::string("the columns are separated by ") + name + "; commas are expected");
+  if (!contains(header, ",")) return;
+  constexpr std::size_t shown = 60;
+  throw InputError(first, "",
+                   "the first line names no column of a measurement; it has to name at least " +
+                       join({required_columns.begin(), required_columns.end()}, ",") + "; it is '" +
+                       std::string(header.substr(0, shown)) + (header.size() > shown ? "...'" : "'"));
+}
 
 std::vector<Observation> parse_observations(std::string_view csv, const std::string& file) {
   return parse_observations(CsvTable(csv, file), nullptr);
 }
 
 std::vector<Observation> parse_observations(const CsvTable& table, std::vector<BadRow>* bad) {
-  for (const char* column : {"id", "device", "backend", "model", "quant", "metric", "value"})
-    static_cast<void>(table.at(column));
+  for (const char* column : required_columns) static_cast<void>(table.at(column));
   std::vector<Observation> rows;
   rows.reserve(table.records().size());
   std::unordered_map<std::string_view, int> line_of_id;
@@ -191,11 +245,14 @@ std::vector<Observation> read_what_can_be_read(const std::vector<std::string>& f
   std::vector<Observation> all;
   for (const std::string& file : files) {
     std::vector<BadRow> of_file;
-    auto rows = parse_observations(CsvTable(read_text_file(file, limit), file, &of_file), &of_file);
+    const std::string text = read_text_file(file, limit);
+    refuse_what_is_no_table(text, file);
+    auto rows = parse_observations(CsvTable(text, file, &of_file), &of_file);
     std::stable_sort(of_file.begin(), of_file.end(), [](const BadRow& a, const BadRow& b) { return a.line < b.line; });
     if (rows.empty() && !of_file.empty())
       throw InputError(Mark{std::make_shared<const std::string>(file), of_file.front().line, 0}, "",
                        of_file.front().what + "; no row of the file can be read");
+    if (rows.empty()) throw InputError(file + ": holds no row");
     for (Observation& row : rows) all.push_back(std::move(row));
     for (BadRow& row : of_file) bad.push_back({file, row.line, std::move(row.what)});
   }

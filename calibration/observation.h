@@ -58,6 +58,10 @@ std::vector<Observation> read_observations(const std::filesystem::path& file);
 // place. Throws where a file holds none.
 std::vector<Observation> read_what_can_be_read(const std::vector<std::string>& files, std::vector<BadRowOfFile>& bad);
 
+// Throws InputError for what a table of measurements never is: other encodings, no text, other separators, a first line
+// that names no column.
+void refuse_what_is_no_table(std::string_view text, const std::string& file);
+
 // `bad` null: the first bad row throws, as above.
 std::vector<Observation> parse_observations(const CsvTable& table, std::vector<BadRow>* bad);
 

@@ -368,6 +368,8 @@ Store::Store(const fs::path& file, Mode mode) : file_(file) {
   }
   Connection& c = *connection_;
   c.with_place([&] {
+    if (mode == Mode::read && c.is_new())
+      throw InputError(file.string() + ": is empty; silicast calibrate import makes a store of it");
     if (mode == Mode::read || !c.is_new()) {
       c.check_version();
       return;

@@ -131,7 +131,11 @@ void add_fit(const Command& calibrate, Action& action) {
   const auto options = std::make_shared<CalibrateFitOptions>();
   const Command command =
       calibrate.add_command("fit", "Profiles from measured rates: what they say about stacks and devices");
-  command.add_option("FILE", options->files, "Measurements, one a row: CSV with the columns of docs/data-format.md")
+  command
+      .add_option("FILE", options->files,
+                  "Measurements, one a row: CSV with the columns of docs/data-format.md; lines that are none are named "
+                  "and left "
+                  "out")
       .required()
       .type_name("FILE.csv");
   command.add_option("--out", options->out, "Folder of the profiles (default: profiles/ of the data folder)")

@@ -12,7 +12,8 @@ Option Option::required() const { return Option(*option_->required()); }
 Option Option::expected(int count) const { return Option(*option_->expected(count)); }
 Option Option::delimiter(char between) const { return Option(*option_->delimiter(between)); }
 Option Option::one_of(const std::vector<std::string>& accepted) const {
-  return Option(*option_->check(CLI::IsMember(accepted)));
+  // Without its own list of them in --help, beside the one of type_name.
+  return Option(*option_->check(CLI::IsMember(accepted).description("")));
 }
 
 Option Command::add_option(const std::string& name, std::string& target, const std::string& help) const {

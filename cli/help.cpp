@@ -83,7 +83,7 @@ std::string usage_of(const CLI::App& command) {
 constexpr const char* exit_codes =
     "\nExit codes:\n"
     "  0  done\n"
-    "  1  the answer is no: it does not fit\n"
+    "  1  the answer is no: it does not fit, or is not as required\n"
     "  2  a command line that makes no sense\n"
     "  3  a name or a file that is not right\n"
     "  4  a question outside of what the model knows\n"

@@ -30,6 +30,20 @@ struct ValidateOptions {
 void refuse_wrong_questions(const ValidateOptions& options) {
   if (!options.cross && (options.format == Format::csv || options.format == Format::md))
     throw UsageError("--format csv|md: for --cross; the rows of a validation are written by --predictions");
+  if (options.cross && options.served) throw UsageError("--cross and --served exclude each other");
+  if (!options.cross && !options.by.empty()) throw UsageError("--by: for --cross, which holds out by it");
+  const std::string_view other = options.cross ? "--cross" : "--served";
+  const auto refuse = [&](bool is_given, const char* option) {
+    if (is_given)
+      throw UsageError(std::string(option) + ": not with " + std::string(other) + ", which does not use it");
+  };
+  if (options.cross || options.served) {
+    refuse(!options.require.empty(), "--require");
+    refuse(!options.group_by.empty(), "--group-by");
+    refuse(options.profile != "auto", "--profile");
+  }
+  refuse(options.served && !options.predictions.empty(), "--predictions");
+  refuse(options.served && options.format != Format::text, "--format");
   for (const std::string& require : options.require) check_requirement(require);
 }
 
@@ -66,7 +80,11 @@ ExitCode run(const ValidateOptions& options) {
 void add_validate(const Command& app, Action& action) {
   auto options = std::make_shared<ValidateOptions>();
   const Command command = app.add_command("validate", "Predictions against measurements, beside naive predictors");
-  command.add_option("FILE", options->files, "Measurements, one a row: CSV with the columns of docs/data-format.md")
+  command
+      .add_option("FILE", options->files,
+                  "Measurements, one a row: CSV with the columns of docs/data-format.md; lines that are none are named "
+                  "and left "
+                  "out")
       .required()
       .type_name("FILE.csv");
   command

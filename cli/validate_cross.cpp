@@ -66,8 +66,6 @@ std::string cross_validated(const CrossOptions& options, const Database& databas
   const unsigned threads = std::max(1U, std::thread::hardware_concurrency());
   std::vector<BadRowOfFile> unread;
   const std::vector<Observation> observations = read_what_can_be_read(options.files, unread);
-  // Markdown and JSON tell them as well; tables of figures do not.
-  if (!unread.empty()) std::fputs(unread_text(unread).c_str(), stderr);
   const FitRows input = fit_rows(observations, database, threads);
   if (input.rows.empty()) throw InputError(options.files.front() + ": no row can be fitted");
   std::vector<CrossValidation> runs;
@@ -84,7 +82,9 @@ std::string cross_validated(const CrossOptions& options, const Database& databas
                         .command = "silicast validate --cross " + join(options.files, " ")};
   for (const CrossValidation& run : runs) report.runs.push_back(accuracy_of(run));
   switch (options.format) {
-    case Format::csv: return accuracy_csv(report);
+    case Format::csv:  // the others have them
+      std::fputs(unread_text(report.unread).c_str(), stderr);
+      return accuracy_csv(report);
     case Format::json: return accuracy_json(report);
     default: return accuracy_markdown(report);
   }

@@ -65,6 +65,68 @@ expect 0 "3 were in the store\|5 were in the store" "$silicast" calibrate import
 expect 0 "line 4: rtx-4090, .* pp512: 13300 here, 11000 in line 2" \
   "$silicast" calibrate import "$work/again.csv" --store "$work/other"
 
+# What is no table is said in one line, by all commands alike.
+table() { printf 'id,device,backend,model,quant,prompt_len,metric,value\na,rtx-4090,llama.cpp-cuda,llama-3.1-8b,Q4_K_M,512,pp_tps,11000\n'; }
+table | tr , ';' > "$work/semicolons.csv"
+table | tr , '\t' > "$work/tabs.csv"
+table | tail -n 1 > "$work/headless.csv"
+table | sed 's/metric/metrik/' > "$work/misspelt.csv"
+{ printf '\xff\xfe'; table | sed 's/./&\x00/g'; } > "$work/utf16.csv"
+head -c 20000 "$silicast" > "$work/binary.csv"
+table | head -n 1 > "$work/rowless.csv"
+: > "$work/empty.csv"
+refused() {
+  for command in "validate" "validate --cross" "validate --served" "calibrate import" "calibrate fit --out $work/none"; do
+    expect 3 "$1.csv.*$2" "$silicast" $command "$work/$1.csv"
+  done
+}
+refused semicolons "1: the columns are separated by semicolons"
+refused tabs "1: the columns are separated by tabs"
+refused headless "1: the first line names no column"
+refused misspelt "1: metric: this column is missing (did you mean 'metrik'?)\|1: metric: this column is missing"
+refused utf16 "1: is UTF-16"
+refused binary "1: is no text"
+refused rowless "holds no r"
+refused empty "is empty\|1: a line with the names"
+# Marks and line breaks of other systems are none of a table's faults.
+{ printf '\xef\xbb\xbf'; table | sed 's/$/\r/'; } > "$work/windows.csv"
+expect 0 "1 of 1 rows predicted" "$silicast" validate "$work/windows.csv"
+expect 0 "1 run taken" "$silicast" calibrate import "$work/windows.csv"
+# A line of 20 MB, and values that are none.
+{ table; printf 'b,'; head -c 20000000 /dev/zero | tr '\0' x; printf '\n'
+  for value in nan inf -5 0 1e400 1e-320 11k ''; do
+    echo "v$value,rtx-4090,llama.cpp-cuda,llama-3.1-8b,Q4_K_M,512,pp_tps,$value"
+  done; } > "$work/values.csv"
+expect 0 "9 lines are left out" "$silicast" validate "$work/values.csv"
+expect 0 "1 run taken, 9 not" "$silicast" calibrate import "$work/values.csv"
+# Options that would change nothing are refused.
+expect 2 "not with --cross" "$silicast" validate "$work/windows.csv" --cross --require 'pp_tps median <= 5 %'
+expect 2 "exclude each other" "$silicast" validate "$work/windows.csv" --cross --served
+expect 2 "\-\-by: for --cross" "$silicast" validate "$work/windows.csv" --by device
+expect 2 "not with --served" "$silicast" validate "$work/windows.csv" --served --predictions "$work/p.csv"
+
+# Killed at any moment an import has added all of its runs or none, and the store goes on.
+awk 'BEGIN { print "id,device,backend,model,quant,gen_len,metric,value"
+  for (i = 1; i <= 20000; ++i) printf "%d,rtx-4090,llama.cpp-cuda,llama-3.1-8b,Q4_K_M,%d,ppl,%d\n", i, i, i }' > "$work/many.csv"
+begin=$EPOCHREALTIME
+"$silicast" calibrate import "$work/many.csv" --store "$work/whole" >/dev/null
+whole=$(awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { print b - a }')
+for share in 0.1 0.4 0.6 0.7 0.75 0.8 0.85 0.9 0.95 1; do
+  moment=$(awk -v share="$share" -v whole="$whole" 'BEGIN { print share * whole }')
+  "$silicast" calibrate import "$work/many.csv" --store "$work/killed" >/dev/null 2>&1 & pid=$!
+  sleep "$moment"
+  kill -9 "$pid" 2>/dev/null || true
+  wait "$pid" 2>/dev/null || true
+  [ -s "$work/killed" ] || continue
+  rows=$( ("$silicast" calibrate export - --store "$work/killed" 2>/dev/null || true) | tail -n +2 | wc -l)
+  [ "$rows" = 0 ] || [ "$rows" = 20000 ] || fail "killed after $moment s, $rows of 20000 runs are in the store"
+  [ "$rows" = 0 ] || rm -f "$work"/killed*
+done
+"$silicast" calibrate import "$work/many.csv" --store "$work/killed" >/dev/null
+[ "$("$silicast" calibrate export - --store "$work/killed" | wc -l)" = 20001 ] || fail "a store is lost by kills"
+: > "$work/nothing"
+expect 3 "nothing: is empty" "$silicast" calibrate list --store "$work/nothing"
+
 # Another unit than the column's: not taken, and said by validate.
 cat > "$work/unit.csv" <<'CSV'
 id,device,backend,model,quant,prompt_len,gen_len,metric,value
