@@ -24,7 +24,7 @@ std::string first_of(const Record& record, std::initializer_list<const char*> ke
 
 // vllm bench serve measures other servers as well; "openai" is the interface that vLLM's own has.
 std::string served_by(const std::string& backend) {
-  const std::string name = canonical_name(backend);
+  std::string name = canonical_name(backend);
   if (name.empty() || name.starts_with("vllm") || name.starts_with("openai")) return "vllm";
   if (name.starts_with("sglang")) return "sglang";
   return name;

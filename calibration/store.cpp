@@ -412,9 +412,8 @@ Added Store::add(const std::vector<Run>& runs, const std::string& imported_from)
       others.reset();
       others.bind(1, cell);
       std::optional<Conflict> conflict;
-      while (others.step())
-        if (!conflict &&
-            disagree(others.real(1), others.optional_real(2), run.observation.value, run.observation.stddev))
+      while (!conflict && others.step())
+        if (disagree(others.real(1), others.optional_real(2), run.observation.value, run.observation.stddev))
           conflict = Conflict{run, others.integer(0), others.real(1), line_of(others.integer(0))};
       insert.reset();
       bind_run(insert, run, cell, figure_of(run, cell), imported_from, imported);

@@ -8,8 +8,10 @@
 
 #include "base/text.h"
 #include "calibration/cross_validation.h"
+#include "calibration/query_of.h"
 #include "cli/calibrate.h"
 #include "report/rows_report.h"
+#include "report/table.h"
 
 namespace silicast::cli {
 
@@ -63,11 +65,26 @@ std::string not_enough_text(const std::vector<FitRow>& rows) {
   return text;
 }
 
+// "unknown device", its name -> rows.
+std::map<std::pair<std::string, std::string>, std::size_t> unknown_names(const std::vector<Observation>& observations,
+                                                                         const Database& database) {
+  std::map<std::pair<std::string, std::string>, std::size_t> unknown;
+  const QueryMapper mapper(database);
+  for (const Observation& row : observations) {
+    const auto result = mapper(row);
+    const auto* reason = std::get_if<Unpredicted>(&result);
+    if (reason != nullptr && is_about_a_name(reason->reason)) ++unknown[{reason->reason, reason->detail}];
+  }
+  return unknown;
+}
+
 // Of the rows: how many are fitted, which are not and why.
 std::string account_text(const FitRows& input, const std::vector<Observation>& observations,
-                         const std::vector<BadRowOfFile>& unread) {
+                         const std::vector<BadRowOfFile>& unread, const Database& database) {
   std::string text = "\n" + std::to_string(input.rows.size()) + " of " + std::to_string(observations.size()) +
                      " rows fitted\n" + left_out_text(input.left_out);
+  if (const auto unknown = unknown_names(observations, database); !unknown.empty())
+    text += "\n" + table_text(unknown_table(unknown));
   for (const std::string& part : {repeats_text(repeats_of(observations), observations), unread_text(unread)})
     if (!part.empty()) text += "\n" + part;
   return text;
@@ -94,7 +111,7 @@ ExitCode run(const CalibrateFitOptions& options) {
   std::vector<BadRowOfFile> unread;
   const std::vector<Observation> observations = read_what_can_be_read(options.files, unread);
   const FitRows input = fit_rows(observations, database, threads);
-  const std::string account = account_text(input, observations, unread);
+  const std::string account = account_text(input, observations, unread, database);
   if (input.rows.empty())
     throw InputError(options.files.front() + ": no row can be fitted" +
                      (input.left_out.empty() ? "" : " (" + input.left_out.begin()->first + ")"));

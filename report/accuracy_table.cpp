@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "report/accuracy_report.h"
+#include "report/rows_report.h"
 #include "report/value.h"
 
 namespace silicast {

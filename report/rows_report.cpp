@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "report/rows_report.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "report/wording.h"
 
@@ -59,6 +61,15 @@ std::string repeats_text(const Repeats& repeats, const std::vector<Observation>&
     text += more_text(n);
   }
   return text;
+}
+
+Table unknown_table(const std::map<std::pair<std::string, std::string>, std::size_t>& unknown) {
+  Table table{.columns = {{"reason", "unknown"}, {"name", "name"}, {"rows", "rows", true}}, .rows = {}};
+  std::vector<std::pair<std::pair<std::string, std::string>, std::size_t>> names(unknown.begin(), unknown.end());
+  std::stable_sort(names.begin(), names.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  for (const auto& [what, n] : names)
+    table.rows.push_back({{what.first}, {what.second}, {static_cast<std::int64_t>(n)}});
+  return table;
 }
 
 Table unread_table(const std::vector<BadRowOfFile>& unread) {

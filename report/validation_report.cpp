@@ -51,15 +51,6 @@ Table reason_table(const Validation& v) {
   return table;
 }
 
-Table unknown_table(const Validation& v) {
-  Table table{.columns = {{"reason", "unknown"}, {"name", "name"}, {"rows", "rows", true}}};
-  std::vector<std::pair<std::pair<std::string, std::string>, std::size_t>> names(v.unknown.begin(), v.unknown.end());
-  std::stable_sort(names.begin(), names.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
-  for (const auto& [what, n] : names)
-    table.rows.push_back({shown(what.first), shown(what.second), shown(std::to_string(n))});
-  return table;
-}
-
 Table doubt_table(const Validation& v) {
   Table table{.columns = {{"file", "file"},
                           {"line", "line", true},
@@ -185,7 +176,7 @@ std::string validation_text(const Validation& v) {
   if (!v.groups.empty()) text += "\n" + table_text(group_table(v));
   if (v.predicted > 0) text += "\n" + table_text(worst_table(v));
   if (!v.unsupported.empty()) text += "\n" + table_text(reason_table(v));
-  if (!v.unknown.empty()) text += "\n" + table_text(unknown_table(v));
+  if (!v.unknown.empty()) text += "\n" + table_text(unknown_table(v.unknown));
   const std::vector<Observation> rows = observations_of(v);
   for (const std::string& account : {doubt_text(v), repeats_text(repeats_of(rows), rows), unread_text(v.unread)})
     if (!account.empty()) text += "\n" + account;

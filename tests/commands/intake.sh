@@ -30,6 +30,7 @@ expect 0 "runs.csv:3: 3 fields" "$silicast" validate "$work/runs.csv"
 expect 0 "line 3: 3 fields" "$silicast" calibrate import "$work/runs.csv"
 expect 0 "runs.csv:3: 3 fields" "$silicast" validate "$work/runs.csv" --served
 expect 0 "| [^ ]*runs.csv | 3 | 3 fields" "$silicast" validate "$work/runs.csv" --cross --by cell
+expect 1 "unknown device  abacus     1" "$silicast" calibrate fit "$work/runs.csv" --out "$work/none"
 expect 1 "runs.csv:3: 3 fields" "$silicast" calibrate fit "$work/runs.csv" --out "$work/none"
 printf 'id,device,backend,model,quant,metric,value\nb,too,few\n' > "$work/none.csv"
 for command in "validate" "validate --served" "validate --cross" "calibrate import" "calibrate fit --out $work/none"; do
