@@ -101,7 +101,7 @@ CrossValidation cross_validate(const std::vector<FitRow>& rows, FoldBy by, std::
                                const Progress& progress);
 
 // The scale with which 80 % of the rows lie within their intervals, by level and phase, of each family where it has
-// rows enough, else of all families, else of the level before. Rows of `without` are left out.
+// rows and machines enough, else of all families, else of the level before. Rows of `without` are left out.
 std::array<ResidualScale, evidence_level_count> residual_scales(const std::vector<const HeldOut*>& rows,
                                                                 const std::string& family,
                                                                 std::optional<std::size_t> without = std::nullopt);

@@ -337,15 +337,6 @@ std::string QueryMapper::build_variant(const std::string& stack, std::string_vie
   return stack;
 }
 
-bool QueryMapper::runs(const Stack& stack, const QuantScheme& scheme) const {
-  const auto runs_type = [&](TypeId type) {
-    const auto& unsupported = stack.unsupported_types;
-    return std::find(unsupported.begin(), unsupported.end(), (*database_->types())[type].name) == unsupported.end();
-  };
-  return runs_type(scheme.default_type) && std::all_of(scheme.rules.begin(), scheme.rules.end(),
-                                                       [&](const QuantRule& rule) { return runs_type(rule.type); });
-}
-
 std::optional<std::string> QueryMapper::stack_of(const Observation& row, const Query& query) const {
   std::string backend = canonical_name(row.backend);
   // Ollama runs llama.cpp's back ends; where a source does not name the back end, it is the device's usual one.
@@ -368,7 +359,7 @@ std::optional<std::string> QueryMapper::stack_of(const Observation& row, const Q
     if (!is_current && !is_generation(name, family)) continue;
     // Rows without a date ran on whatever was current; those from before the first generation on the first.
     const int age = month ? *month - generation.since : is_current ? 0 : 1;
-    const std::tuple rank{!runs(*generation.stack, *scheme), age < 0, std::abs(age)};
+    const std::tuple rank{!generation.stack->runs_types_of(*scheme, *database_->types()), age < 0, std::abs(age)};
     if (best && rank >= best_rank) continue;
     best = generation.stack->id;
     best_rank = rank;
@@ -417,7 +408,7 @@ std::optional<Unpredicted> QueryMapper::fill_names(const Observation& row, Query
   const auto known = [&](const std::string& text) {
     return quants_.contains(canonical_name(parse_quant_name(text).scheme));
   };
-  if (!known(query.quant)) query.quant = quant_of_llama_type(row.quant);
+  if (contains(query.quant, " - ") || !known(query.quant)) query.quant = quant_of_llama_type(row.quant);
   // Unsloth's mixes beyond those that are described are of about the type that they are named after.
   if (!known(query.quant) && query.quant.starts_with("UD-")) query.quant = query.quant.substr(3);
   if (canonical_name(row.backend).starts_with("mlx") && known("MLX-" + query.quant)) query.quant = "MLX-" + query.quant;

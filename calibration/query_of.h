@@ -91,7 +91,6 @@ class QueryMapper {
 
   [[nodiscard]] std::optional<std::string> stack_of(const Observation& row, const Query& query) const;
   [[nodiscard]] std::string build_variant(const std::string& stack, std::string_view notes) const;
-  [[nodiscard]] bool runs(const Stack& stack, const QuantScheme& scheme) const;
   [[nodiscard]] std::optional<Unpredicted> fill_names(const Observation& row, Query& query) const;
   [[nodiscard]] std::optional<Unpredicted> fill_offload(const Observation& row, const std::string& notes,
                                                         Query& query) const;

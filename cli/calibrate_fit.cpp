@@ -151,8 +151,7 @@ void add_fit(const Command& calibrate, Action& action) {
   command
       .add_option("FILE", options->files,
                   "Measurements, one a row: CSV with the columns of docs/data-format.md; lines that are none are named "
-                  "and left "
-                  "out")
+                  "and left out")
       .required()
       .type_name("FILE.csv");
   command.add_option("--out", options->out, "Folder of the profiles (default: profiles/ of the data folder)")

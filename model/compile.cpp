@@ -41,13 +41,7 @@ bool is_plain(const QuantScheme& scheme, const TypeTable& types) {
 
 // Whether the stack runs a model in that scheme: it reads the format, and every type that a rule may choose.
 bool runs(const Stack& stack, const QuantScheme& scheme, const TypeTable& types) {
-  if (!reads(stack, scheme.format) && !is_plain(scheme, types)) return false;
-  const auto refuses = [&](TypeId type) {
-    return std::find(stack.unsupported_types.begin(), stack.unsupported_types.end(), types[type].name) !=
-           stack.unsupported_types.end();
-  };
-  return !refuses(scheme.default_type) &&
-         std::none_of(scheme.rules.begin(), scheme.rules.end(), [&](const auto& rule) { return refuses(rule.type); });
+  return (reads(stack, scheme.format) || is_plain(scheme, types)) && stack.runs_types_of(scheme, types);
 }
 
 // Where the query names none: what the model was released in, should that be quantized alone, else what is usual.
@@ -106,9 +100,7 @@ void check_types(const Stack& stack, const Workload& workload) {
     if (const std::string& only = (*workload.type_table)[type].only; !stack.family.starts_with(only))
       throw RefusedError("the stack '" + stack.id + "' cannot run tensors of type " + name + ": only " + only +
                          " has it");
-    if (std::find(stack.unsupported_types.begin(), stack.unsupported_types.end(), name) !=
-        stack.unsupported_types.end())
-      throw RefusedError("the stack '" + stack.id + "' cannot run tensors of type " + name);
+    if (stack.refuses(name)) throw RefusedError("the stack '" + stack.id + "' cannot run tensors of type " + name);
   }
 }
 

@@ -207,6 +207,16 @@ Seconds Stack::kernel_overhead(const Processor& processor) const {
   return kernel + static_cast<double>(processor.cores - 1) * overheads.core;
 }
 
+bool Stack::refuses(std::string_view type) const {
+  return std::find(unsupported_types.begin(), unsupported_types.end(), type) != unsupported_types.end();
+}
+
+bool Stack::runs_types_of(const QuantScheme& scheme, const TypeTable& types) const {
+  return !refuses(types[scheme.default_type].name) &&
+         std::none_of(scheme.rules.begin(), scheme.rules.end(),
+                      [&](const QuantRule& rule) { return refuses(types[rule.type].name); });
+}
+
 Stack read_stack(const Entry& entry, const TypeTable& types) {
   const Section root = entry.section();
   Stack stack;

@@ -157,6 +157,9 @@ struct Stack {
   bool whole_heads = false;   // each with as many heads as the others
 
   [[nodiscard]] Seconds kernel_overhead(const Processor& processor) const;
+  [[nodiscard]] bool refuses(std::string_view type) const;
+  // Whether it runs every type that a rule of the scheme may choose.
+  [[nodiscard]] bool runs_types_of(const QuantScheme& scheme, const TypeTable& types) const;
 };
 
 // Throws InputError with place, key and rule. Type names are checked against the table.

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <map>
+#include <tuple>
 
 #include "calibration/cross_validation.h"
 #include "calibration/residual.h"
@@ -187,6 +188,21 @@ TEST(Fit, RepeatsItselfExactly) {
   measure(rows, truth(), 0.05);
   EXPECT_EQ(profile_yaml(fit_profiles(pointers(rows), "", 1).at("llama.cpp-cuda")),
             profile_yaml(fit_profiles(pointers(rows), "", 2).at("llama.cpp-cuda")));
+}
+
+TEST(CrossValidation, MachinesCanCountTheSame) {
+  auto rows = nominal_rows({"rtx-4090", "rtx-4080"});
+  measure(rows, truth(), 0);
+  // A second source with a single row of the first card: as much as all of the others of that card.
+  rows.front().source = "elsewhere";
+  std::vector<HeldOut> held_out;
+  for (const FitRow& row : rows) held_out.push_back({.row = &row, .predicted = row.measured});
+  weigh_by_machine(held_out);
+  std::map<std::tuple<std::string, std::string, Metric>, double> total;
+  for (const HeldOut& held : held_out)
+    total[{held.row->source, held.row->scope.device, held.row->metric}] += held.weight;
+  EXPECT_EQ(total.size(), 5U);
+  for (const auto& [machine, weight] : total) EXPECT_NEAR(weight, 1, 1e-12) << std::get<1>(machine);
 }
 
 TEST(CrossValidation, HoldsWholeDevicesOutAndCoversWhatItSays) {

@@ -84,6 +84,54 @@ TEST(KernelChoice, AttentionGoesBySharedHeadsAndTheTypeOfTheCache) {
   EXPECT_EQ(kernel_of_attention(cpu, 1), "flash attention (quantized cache)");
 }
 
+TEST(KernelChoice, AttentionGoesByTheArchitectureAndTheLengthOfAKey) {
+  const auto kernel = [](const char* model, const char* device, const char* stack, double tokens) {
+    Query q{.model = model, .quant = "Q4_0", .device = device, .stack = stack, .prompt = 512, .gen = 1};
+    q.calibrated = false;
+    return kernel_of_attention(q, tokens);
+  };
+  EXPECT_EQ(kernel("llama-3.1-8b", "rx-7900-xtx", "llama.cpp-rocm", 512), "flash attention WMMA");  // 128
+  EXPECT_EQ(kernel("llama-3.1-8b", "mi210", "llama.cpp-rocm", 512), "flash attention tiles");
+  EXPECT_EQ(kernel("gemma-3-4b", "rx-7900-xtx", "llama.cpp-rocm", 512), "flash attention tiles");  // 256
+  EXPECT_EQ(kernel("llama-3.1-8b", "rtx-3070", "llama.cpp-vulkan", 512), "flash attention coopmat2");
+  EXPECT_EQ(kernel("llama-3.1-8b", "gtx-1070", "llama.cpp-vulkan", 512), "flash attention scalar for prompts");
+  EXPECT_EQ(kernel("gemma-3-4b", "m2-ultra-76", "llama.cpp-metal", 1), "flash attention vector");
+  EXPECT_EQ(kernel("glm-4.7-flash", "m2-ultra-76", "llama.cpp-metal", 1), "flash attention vector (latent)");  // 576
+}
+
+// GP104 multiplies F16 at 1/64 of its FP32 rate; the kernel's list names fp16 before fp32, 0.3 of either.
+TEST(KernelChoice, HalfPrecisionThatIsSlowerIsNotUsed) {
+  Query q{.model = "llama-2-7b", .quant = "Q4_0", .device = "gtx-1070", .stack = "llama.cpp-vulkan"};
+  q.prompt = 512, q.gen = 1, q.calibrated = false, q.flash_attention = FlashAttention::off;
+  const Compiled c = compile(q, database());
+  double operations = 0, seconds = 0;
+  for (const auto& op : c.evaluator.per_op(StepShape{.new_tokens = 512}))
+    if (op.op->kind == OpKind::attention) {
+      operations += op.cost.operations.value();
+      seconds += op.cost.seconds.value();
+    }
+  const double fp32 = c.device->gpu->peak(Unit::fp32).value();
+  constexpr double boost = 1.15;  // that the power limit may leave
+  EXPECT_GT(seconds, operations / (0.3 * fp32 * boost));
+  EXPECT_LT(seconds, operations / (0.3 * fp32 / 8));
+}
+
+// Qwen3.6-35B-A3B keeps 32 heads of 128 by 128 values: cores beyond 32 have none of one sequence.
+TEST(KernelChoice, ARecurrenceRunsOnAsManyCoresAsThereAreHeads) {
+  const auto seconds = [](const char* cores, double sequences) {
+    Query q{.model = "qwen3.6-35b-a3b", .quant = "Q4_0", .device = "rtx-5090", .prompt = 4096, .gen = 1};
+    q.overrides = {{"gpu.cores", cores}}, q.calibrated = false;
+    const Compiled c = compile(q, database());
+    double sum = 0;
+    for (const auto& op : c.evaluator.per_op(StepShape{.batch = sequences, .new_tokens = 4096}))
+      if (op.op->kind == OpKind::linear_attention) sum += op.cost.seconds.value();
+    return sum;
+  };
+  EXPECT_NEAR(seconds("16", 1) / seconds("32", 1), 2, 0.02);
+  EXPECT_NEAR(seconds("32", 1) / seconds("128", 1), 1, 0.02);
+  EXPECT_NEAR(seconds("128", 4) / seconds("128", 1), 1, 0.02);  // four times the work on four times the cores
+}
+
 TEST(KernelChoice, WhereLoadsDoNotOverlapTimesAddUp) {
   OpWork work{.dram = 3, .matrix = 4, .launch = 1, .kernel = {}, .type = {}};
   EXPECT_NEAR(work.seconds(), 1 + std::pow(81.0 + 256, 0.25), 1e-12);

@@ -232,6 +232,33 @@ TEST_F(Mapping, SeveralDevicesDivideByLayersOrRows) {
   EXPECT_EQ(query_of(o).split, Split::row);
 }
 
+TEST_F(Mapping, NamesAsProgramsAndRepositoriesPrintThem) {
+  Observation o = row();
+  const auto device_of = [&](const char* name) { return o.device = name, query_of(o).device; };
+  EXPECT_EQ(device_of("NVIDIA Tesla P40"), "tesla-p40");  // the catalogue's title
+  EXPECT_EQ(device_of("NVIDIA GeForce RTX 3090"), "rtx-3090");
+  o.model = "meta-llama/Llama-3.1-8B-Instruct";
+  EXPECT_EQ(query_of(o).model, "llama-3.1-8b");
+  o.quant = "Q4_K - Medium";
+  EXPECT_EQ(query_of(o).quant, "Q4_K_M");
+  o.quant = "UD-IQ4_XS";  // of Unsloth's, none that is described
+  EXPECT_EQ(query_of(o).quant, "IQ4_XS");
+  o.model = "gpt-oss-20b", o.quant = "Q4_K_M";
+  EXPECT_EQ(query_of(o).quant, "MXFP4_MOE") << "its experts stay MXFP4";
+  o.quant = "MXFP4", o.backend = "mlx", o.device = "Apple M4 Max 40c";
+  EXPECT_EQ(query_of(o).quant, "MLX-MXFP4");
+  o.device = "NVIDIA RTX 9999";
+  EXPECT_EQ(reason_of(o), "unknown device");
+}
+
+TEST_F(Mapping, DraftsThatAreSaidNotToBeAreNone) {
+  Observation o = row();
+  for (const char* notes : {"draft model of 0.5B", "MTP"})
+    EXPECT_EQ((o.notes = notes, reason_of(o)), "speculative decoding") << notes;
+  for (const char* notes : {"no drafting", "llama-bench without speculation", "MTP off"})
+    EXPECT_EQ((o.notes = notes, reason_of(o)), "predicted") << notes;
+}
+
 TEST_F(Mapping, TheLatestGenerationThatWasThereIsTheStack) {
   Observation o = row();
   o.source_date = "";
