@@ -52,11 +52,13 @@ void whole_query(benchmark::State& state, const char* model, const char* device)
 }
 
 // The whole query with --gpu-layers auto on a card that the model does not fit: the search is in it.
-void automatic_layers(benchmark::State& state, const char* model, const char* quant, const char* device) {
+void automatic_layers(benchmark::State& state, const char* model, const char* quant, const char* device,
+                      bool for_ttft = false) {
   Query q = query(model, device);
   q.quant = quant;
   q.host = "threadripper-pro-7975wx";
   q.offload.layers = silicast::Offload::Layers::automatic;
+  q.offload.for_ttft = for_ttft;
   for (auto _ : state) benchmark::DoNotOptimize(silicast::predict(q, database()));
 }
 
@@ -135,6 +137,9 @@ BENCHMARK_CAPTURE(automatic_layers, moe_qwen3_235b_rtx_5090, "qwen3-235b-a22b", 
 BENCHMARK_CAPTURE(automatic_layers, moe_qwen3_235b_rtx_3090x4, "qwen3-235b-a22b", "Q4_K_M", "rtx-3090x4")
     ->Unit(benchmark::kMicrosecond);
 BENCHMARK_CAPTURE(automatic_layers, moe_deepseek_v4_pro_h100_sxmx8, "deepseek-v4-pro", "Q4_K_M", "h100-sxmx8")
+    ->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(automatic_layers, moe_deepseek_v4_pro_h100_sxmx8_ttft, "deepseek-v4-pro", "Q4_K_M", "h100-sxmx8",
+                  true)
     ->Unit(benchmark::kMicrosecond);
 BENCHMARK(automatic_layers_of_every_model)->Unit(benchmark::kMillisecond)->Iterations(5);
 

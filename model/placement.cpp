@@ -101,30 +101,38 @@ PlacedStep::PlacedStep(const StepGraph& graph, const Workload& workload, const M
   hidden_bytes_ = static_cast<double>(workload.architecture.hidden) * each;
   layers_ = static_cast<double>(workload.architecture.layers.size());
   if (machine.device.corrections) link_factor_ = machine.device.corrections->link;
-  const int stages = static_cast<int>(placement.device_layers.size());
-  if (placement.split == Split::layer && stages == 1 && !placement.uses_host()) {
-    devices_.emplace_back(graph, workload, machine.device);
+  if (placement.split == Split::layer) stages_ = static_cast<int>(placement.device_layers.size());
+  if (placement.split == Split::layer && stages_ == 1 && !placement.uses_host()) {
+    add_device(graph, workload, machine.device);
   } else if (placement.split == Split::layer) {
     const std::vector<int> device_of = devices_of(placement, workload.architecture.layers.size());
-    devices_.reserve(static_cast<std::size_t>(stages));
-    for (int stage = 0; stage < stages; ++stage) {
-      const StepGraph part = part_of(graph, [&](const Op& op, int layer) {
-        if (layer >= 0 && device_of[static_cast<std::size_t>(layer)] != stage) return false;
-        if (layer < 0 && stage != (op.kind == OpKind::embedding ? 0 : stages - 1)) return false;
-        return !on_host(placement, op, layer);
-      });
-      devices_.emplace_back(part, workload, machine.device, devices_.empty() ? nullptr : &devices_.front());
+    const auto stage_of = [&](const Op& op, int layer) {
+      if (on_host(placement, op, layer)) return -1;
+      if (layer < 0) return op.kind == OpKind::embedding ? 0 : stages_ - 1;
+      return device_of[static_cast<std::size_t>(layer)];
+    };
+    const std::vector<StepGraph> parts = parts_of(graph, stages_, stage_of);
+    for (auto part = parts.begin(); part != parts.end(); ++part) {
+      const auto alike = [part](const StepGraph& other) { return other.ops == part->ops; };
+      if (std::any_of(parts.begin(), part, alike)) continue;
+      add_device(*part, workload, machine.device).stages = static_cast<int>(std::count_if(part, parts.end(), alike));
     }
   } else {
     const StepGraph part = part_of(graph, [&](const Op& op, int layer) { return !on_host(placement, op, layer); });
     if (split_ == Split::row)
       place_by_rows(part, workload);
     else
-      devices_.emplace_back(divided(part, machine.devices), workload, machine.device);
+      add_device(divided(part, machine.devices), workload, machine.device);
   }
   if (paged_bytes_ > 0) paged_from_ = weights_of(graph, *workload.type_table);
   if (!placement.uses_host()) return;
   place_on_host(graph, workload, placement);
+}
+
+PlacedStep::DevicePart& PlacedStep::add_device(const StepGraph& graph, const Workload& workload,
+                                               const Executor& executor) {
+  const StepEvaluator* first = devices_.empty() ? nullptr : &devices_.front().step;
+  return devices_.emplace_back(DevicePart{StepEvaluator(graph, workload, executor, first)});
 }
 
 // A product's input goes to the other devices as 8-bit blocks where its kernel reads it so (36 bytes of 32 values),
@@ -147,23 +155,24 @@ void PlacedStep::place_by_rows(const StepGraph& graph, const Workload& workload)
     rows_.per_output += last * bytes;
     rows_.per_token += (op.layers - last) * bytes;
   }
-  devices_.emplace_back(divided(std::move(products), machine_.devices), workload, machine_.device);
+  add_device(divided(std::move(products), machine_.devices), workload, machine_.device);
   Executor rest = machine_.device;
   rest.begins_step = false;
-  devices_.emplace_back(part_of(graph, [](const Op& op, int /*layer*/) { return !divides_rows(op); }), workload, rest);
+  add_device(part_of(graph, [](const Op& op, int /*layer*/) { return !divides_rows(op); }), workload, rest);
 }
 
 void PlacedStep::place_on_host(const StepGraph& graph, const Workload& workload, const Placement& placement) {
   ensure(machine_.host.has_value(), "a placement on a host needs one");
   Executor host = *machine_.host;
+  const std::vector<StepGraph> parts = parts_of(graph, 2, [&](const Op& op, int layer) {
+    return !on_host(placement, op, layer) ? -1 : belongs_to_experts(op) ? 1 : 0;
+  });
   for (const bool experts : {false, true}) {
-    const StepGraph part = part_of(graph, [&](const Op& op, int layer) {
-      return on_host(placement, op, layer) && belongs_to_experts(op) == experts;
-    });
+    const StepGraph& part = parts[experts ? 1 : 0];
     if (part.ops.empty()) continue;
     const Weights weights = weights_of(part, *workload.type_table);
     HostPart added{StepEvaluator(part, workload, host, host_.empty() ? nullptr : &host_.front().on_host),
-                   StepEvaluator(part, workload, machine_.device, devices_.empty() ? nullptr : &devices_.front()),
+                   StepEvaluator(part, workload, machine_.device, devices_.empty() ? nullptr : &devices_.front().step),
                    weights};
     added.stream_from = machine_.stream_batch > 0 ? machine_.stream_batch : std::numeric_limits<double>::infinity();
     if (experts) {
@@ -241,22 +250,26 @@ StepCost PlacedStep::operator()(Batch batch) const noexcept {
   const double tokens = totals_of(batch).tokens;
   StepCost cost = host_cost(batch, tokens);
   if (split_ == Split::row) {
-    StepCost products = devices_.front()(batch);
+    StepCost products = devices_.front().step(batch);
     // Each device did its share at the same time.
     const double g = machine_.devices;
     products.dram_bytes *= g, products.cache_bytes *= g;
     products.operations *= g, products.matrix_operations *= g, products.instructions *= g;
     cost += products;
-    cost += devices_.back()(batch);
+    cost += devices_.back().step(batch);
     const BatchTotals totals = totals_of(batch);
     add_link(cost, gather_seconds(totals).value(), rows_.bytes(totals));
     return cost;
   }
-  for (const StepEvaluator& device : devices_) cost += device(batch);
+  for (const DevicePart& device : devices_) {
+    StepCost each = device.step(batch);
+    each *= device.stages;
+    cost += each;
+  }
   const double boundary = hidden_bytes_ * tokens;
   const Links& links = machine_.links;
   if (split_ == Split::layer) {
-    const double boundaries = static_cast<double>(devices_.size()) - 1;
+    const double boundaries = stages_ - 1;
     if (boundaries > 0)
       add_link(cost, boundaries * (boundary / links.peer.value() + links.peer_latency.value()), boundaries * boundary);
   } else {
@@ -289,13 +302,13 @@ Seconds PlacedStep::gather_seconds(const BatchTotals& totals) const noexcept {
 }
 
 const StepEvaluator* PlacedStep::each() const noexcept {
-  const bool divided = split_ == Split::tensor || devices_.size() == 1;
-  return host_.empty() && paged_bytes_ == 0 && divided && !devices_.empty() ? &devices_.front() : nullptr;
+  const bool divided = split_ == Split::tensor && host_.empty() && paged_bytes_ == 0 && !devices_.empty();
+  return divided ? &devices_.front().step : single();
 }
 
 const StepEvaluator* PlacedStep::single() const noexcept {
-  return host_.empty() && paged_bytes_ == 0 && devices_.size() == 1 && split_ == Split::layer ? &devices_.front()
-                                                                                              : nullptr;
+  const bool alone = host_.empty() && paged_bytes_ == 0 && split_ == Split::layer && stages_ == 1 && !devices_.empty();
+  return alone ? &devices_.front().step : nullptr;
 }
 
 Seconds PlacedStep::seconds(Batch batch) const noexcept {
@@ -305,8 +318,8 @@ Seconds PlacedStep::seconds(Batch batch) const noexcept {
 StepCost PlacedStep::slowest_stage(Batch batch) const noexcept {
   if (split_ == Split::row) return (*this)(batch);
   StepCost slowest = host_cost(batch, totals_of(batch).tokens);
-  for (const StepEvaluator& device : devices_)
-    if (StepCost cost = device(batch); cost.seconds > slowest.seconds) slowest = cost;
+  for (const DevicePart& device : devices_)
+    if (StepCost cost = device.step(batch); cost.seconds > slowest.seconds) slowest = cost;
   return slowest;
 }
 
@@ -316,7 +329,8 @@ std::vector<StepEvaluator::OpCost> PlacedStep::per_op(Batch batch) const {
     for (const auto& op : part.per_op(batch)) ops.push_back(op);
   };
   for (const HostPart& part : host_) append(streams(part, totals_of(batch).tokens) ? part.on_device : part.on_host);
-  for (const StepEvaluator& device : devices_) append(device);
+  for (const DevicePart& device : devices_)
+    for (int stage = 0; stage < device.stages; ++stage) append(device.step);
   return ops;
 }
 

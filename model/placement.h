@@ -78,8 +78,8 @@ class PlacedStep {
   [[nodiscard]] StepCost slowest_stage(Batch batch) const noexcept;
   // Whether the stages work on different micro-batches of a prompt at once: layers on a host stand in the way
   // (llama.cpp: "pipeline parallelism enabled" only with all layers on devices).
-  [[nodiscard]] bool pipelines() const { return devices_.size() > 1 && host_.empty() && split_ == Split::layer; }
-  [[nodiscard]] std::size_t stages() const { return pipelines() ? devices_.size() : 1; }
+  [[nodiscard]] bool pipelines() const { return stages_ > 1 && host_.empty() && split_ == Split::layer; }
+  [[nodiscard]] std::size_t stages() const { return pipelines() ? static_cast<std::size_t>(stages_) : 1; }
   // Where all is on one device: its evaluator; else null.
   [[nodiscard]] const StepEvaluator* single() const noexcept;
   // Where all devices do the same at once (one device, or a tensor split without a host): what each does; else null.
@@ -103,6 +103,10 @@ class PlacedStep {
     [[nodiscard]] double touched(double tokens) const noexcept;
   };
   static Weights weights_of(const StepGraph& graph, const TypeTable& types);
+  struct DevicePart {
+    StepEvaluator step;
+    int stages = 1;  // of a layer split: so many run the same operations
+  };
   struct HostPart {
     StepEvaluator on_host;
     StepEvaluator on_device;  // the same operations, weights streamed
@@ -122,6 +126,7 @@ class PlacedStep {
       return per_token * totals.tokens + per_output * totals.outputs;
     }
   };
+  DevicePart& add_device(const StepGraph& graph, const Workload& workload, const Executor& executor);
   void place_by_rows(const StepGraph& graph, const Workload& workload);
   void place_on_host(const StepGraph& graph, const Workload& workload, const Placement& placement);
   [[nodiscard]] bool streams(const HostPart& part, double tokens) const noexcept;
@@ -130,8 +135,9 @@ class PlacedStep {
   [[nodiscard]] StepCost host_cost(Batch batch, double tokens) const noexcept;
   static void add_link(StepCost& cost, double seconds, double bytes) noexcept;
 
-  std::vector<StepEvaluator> devices_;  // a stage each; in a row split the divided products, and all else
-  std::vector<HostPart> host_;          // routed experts, and all else: each may be streamed or computed by itself
+  std::vector<DevicePart> devices_;  // unlike stages; in a row split the divided products, and all else
+  int stages_ = 1;
+  std::vector<HostPart> host_;  // routed experts, and all else: each may be streamed or computed by itself
   MachineExecutors machine_;
   Split split_ = Split::layer;
   double paged_bytes_ = 0;

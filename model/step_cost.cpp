@@ -57,7 +57,7 @@ const Unit* first_present(const std::vector<Unit>& units, const Processor& proce
 }
 
 bool equal_but_for_layers(const Op& a, const Op& b) {
-  return a.kind == b.kind && a.matmul == b.matmul && a.read == b.read && a.written == b.written && a.state == b.state &&
+  return a.kind == b.kind && a.read == b.read && a.written == b.written && a.matmul == b.matmul && a.state == b.state &&
          a.attention == b.attention && (a.stage == Stage::head) == (b.stage == Stage::head) && a.name == b.name;
 }
 

@@ -141,31 +141,47 @@ StepGraph step_graph(const Workload& w) {
   return graph;
 }
 
-StepGraph part_of(const StepGraph& graph, const std::function<bool(const Op& op, int layer)>& wanted) {
-  const int last = last_layer_of(graph);
-  StepGraph part;
-  part.groups = graph.groups;
-  for (LayerGroup& group : part.groups) group.layers.clear();
-  std::vector<bool> seen(static_cast<std::size_t>(last) + 1);  // layers that an operation was wanted of
+std::vector<StepGraph> parts_of(const StepGraph& graph, int parts,
+                                const std::function<int(const Op& op, int layer)>& part) {
+  const auto count = static_cast<std::size_t>(parts);
+  const auto layers = static_cast<std::size_t>(last_layer_of(graph)) + 1;
+  std::vector<StepGraph> result(count);
+  for (StepGraph& some : result) {
+    some.ops.reserve(graph.ops.size());
+    some.groups.reserve(graph.groups.size());
+    for (const LayerGroup& group : graph.groups) some.groups.push_back({.kind = group.kind, .layers = {}});
+  }
+  std::vector<bool> seen(count * layers);  // layers of which a part has an operation
+  std::vector<int> taken(count);           // layers of an operation, by part
   for (const Op& op : graph.ops) {
     if (op.group < 0) {
-      if (wanted(op, -1)) part.ops.push_back(op);
+      if (const int at = part(op, -1); at >= 0) result[static_cast<std::size_t>(at)].ops.push_back(op);
       continue;
     }
-    Op some = op;
-    some.layers = 0;
-    auto& present = part.groups[static_cast<std::size_t>(op.group)].layers;
+    std::fill(taken.begin(), taken.end(), 0);
     for (const int layer : graph.groups[static_cast<std::size_t>(op.group)].layers) {
-      if (!wanted(op, layer)) continue;
-      ++some.layers;
-      if (seen[static_cast<std::size_t>(layer)]) continue;
-      seen[static_cast<std::size_t>(layer)] = true;
-      present.push_back(layer);
+      const int at = part(op, layer);
+      if (at < 0) continue;
+      const auto index = static_cast<std::size_t>(at);
+      ++taken[index];
+      if (auto&& known = seen[index * layers + static_cast<std::size_t>(layer)]; !known) {
+        known = true;
+        result[index].groups[static_cast<std::size_t>(op.group)].layers.push_back(layer);
+      }
     }
-    if (some.stage == Stage::last_feed_forward && !wanted(op, last)) some.stage = Stage::layers;
-    if (some.layers > 0) part.ops.push_back(some);
+    const int of_last = op.stage == Stage::last_feed_forward ? part(op, static_cast<int>(layers) - 1) : -1;
+    for (std::size_t index = 0; index < count; ++index) {
+      if (taken[index] == 0) continue;
+      Op& some = result[index].ops.emplace_back(op);
+      some.layers = taken[index];
+      if (some.stage == Stage::last_feed_forward && static_cast<int>(index) != of_last) some.stage = Stage::layers;
+    }
   }
-  return part;
+  return result;
+}
+
+StepGraph part_of(const StepGraph& graph, const std::function<bool(const Op& op, int layer)>& wanted) {
+  return std::move(parts_of(graph, 1, [&](const Op& op, int layer) { return wanted(op, layer) ? 0 : -1; }).front());
 }
 
 bool belongs_to_experts(const Op& op) {

@@ -84,6 +84,8 @@ struct Op {
   std::int64_t written = 0;  // activation values written per token (vector ops)
   double flops = 0;          // vector operations per token
   std::int64_t state = 0;    // F32 values per sequence, read and written once a step
+
+  bool operator==(const Op&) const = default;
 };
 
 struct LayerGroup {
@@ -98,8 +100,13 @@ struct StepGraph {
 
 StepGraph step_graph(const Workload& workload);
 
-// The operations of some layers: those for which `wanted(op, layer)` holds, with layer -1 for what belongs to none.
-// An operation of which no layer is wanted is left out; groups keep their indices and lose the other layers' numbers.
+// The graph in `parts` parts: an operation of a layer goes to part `part(op, layer)`, with layer -1 for what belongs to
+// none, or to no part at all if that is negative. An operation is left out of a part that has none of its layers;
+// groups keep their indices and lose the other parts' layers.
+std::vector<StepGraph> parts_of(const StepGraph& graph, int parts,
+                                const std::function<int(const Op& op, int layer)>& part);
+
+// The operations for which `wanted(op, layer)` holds, as a graph of their own.
 StepGraph part_of(const StepGraph& graph, const std::function<bool(const Op& op, int layer)>& wanted);
 
 // Whether the operation works on, or beside, the routed experts: what `--cpu-moe` moves to the host.
