@@ -113,6 +113,18 @@ struct Line {
   std::string name, value;
 };
 
+// In the currency that was asked for, in dollars if none was.
+std::string cost_text(const serving::ServingCost& cost, const ExchangeRate* shown) {
+  const auto amount = [shown](double usd) {
+    return rounded(shown ? usd / shown->usd : usd, 3) + " " + (shown ? shown->currency : "USD");
+  };
+  std::string text = amount(cost.usd_per_hour) + " an hour";
+  if (cost.usd_per_million_input && cost.usd_per_million_output)
+    text += "; a million tokens " + amount(*cost.usd_per_million_input) + " in, " +
+            amount(*cost.usd_per_million_output) + " out";
+  return text;
+}
+
 std::vector<Line> lines_of(const ServingQuestion& q, const ServingAnswer& a) {
   const SimulationResult& r = a.result;
   std::vector<Line> lines;
@@ -141,10 +153,7 @@ std::vector<Line> lines_of(const ServingQuestion& q, const ServingAnswer& a) {
   if (r.joules > 0)
     lines.push_back({"energy", rounded(r.joules / r.seconds, 4) + " W at the plug on average, " +
                                    rounded(r.joules / r.output_tokens, 3) + " J an output token"});
-  if (a.cost)
-    lines.push_back({"cost", "$" + rounded(a.cost->usd_per_hour, 3) + " an hour; a million tokens $" +
-                                 rounded(a.cost->usd_per_million_input.value_or(0), 3) + " in, $" +
-                                 rounded(a.cost->usd_per_million_output.value_or(0), 3) + " out"});
+  if (a.cost) lines.push_back({"cost", cost_text(*a.cost, a.prediction.query.asked.cost.shown())});
   return lines;
 }
 
@@ -190,6 +199,14 @@ std::vector<Field> serving_fields(const ServingQuestion& q, const ServingAnswer&
   add("stable", a.stable());
   add_result(fields, "", q, a.result);
   if (a.cost) {
+    if (const ExchangeRate* rate = r.asked.cost.shown()) {
+      const auto shown = [rate](std::optional<double> usd) { return usd ? Value(*usd / rate->usd) : Value(); };
+      add("cost.shown.currency", rate->currency);
+      add("cost.shown.usd", rate->usd);
+      add("cost.shown.per_hour", shown(a.cost->usd_per_hour));
+      add("cost.shown.per_million_input_tokens", shown(a.cost->usd_per_million_input));
+      add("cost.shown.per_million_output_tokens", shown(a.cost->usd_per_million_output));
+    }
     add("cost.usd_per_hour", a.cost->usd_per_hour);
     add("cost.electricity_usd_per_hour", a.cost->electricity_usd_per_hour);
     add("cost.usd_per_million_input_tokens", optional_value(a.cost->usd_per_million_input));
