@@ -376,23 +376,30 @@ std::string QueryMapper::defaults_of(const std::string& stack, const Query& quer
   return at == stacks_.end() ? stack : at->second;
 }
 
+// A device of the catalogue, of the user's own, or of a file.
+std::optional<std::string> QueryMapper::device_named(const std::string& name, bool cpu) const {
+  const std::string canonical = canonical_name(name);
+  if (const auto found = devices_.find(canonical); found != devices_.end()) return found->second;
+  if (name.ends_with(".yaml")) return name;
+  if (const auto own = user_folder() / "devices" / (canonical + ".yaml"); std::filesystem::exists(own))
+    return own.string();
+  if (const auto printed = printed_names().device(name, cpu)) return printed->name;
+  return std::nullopt;
+}
+
 std::optional<Unpredicted> QueryMapper::fill_names(const Observation& row, Query& query) const {
-  std::string device = canonical_name(row.device);
-  if (const auto plus = device.find("-+-"); plus != std::string::npos && !devices_.contains(device)) {
-    const auto host = devices_.find(device.substr(plus + 3));
-    if (host != devices_.end()) query.host = host->second;
+  std::string device = row.device;
+  constexpr std::string_view with = " + ";
+  if (const auto plus = device.find(with); plus != std::string::npos && !devices_.contains(canonical_name(device))) {
+    const auto other = device_named(device.substr(plus + with.size()), true);
+    if (other && database_->device(*other)->device_class == DeviceClass::discrete)
+      return Unpredicted{"different cards together", row.device};
+    if (other) query.host = *other;
     device = device.substr(0, plus);
   }
-  if (const auto found = devices_.find(device); found != devices_.end())
-    query.device = found->second;
-  else if (row.device.ends_with(".yaml"))  // a device file
-    query.device = row.device;
-  else if (const auto own = user_folder() / "devices" / (device + ".yaml"); std::filesystem::exists(own))
-    query.device = own.string();
-  else if (const auto printed = printed_names().device(row.device, lower(row.backend).ends_with("cpu")))
-    query.device = printed->name;
-  else
-    return Unpredicted{"unknown device", row.device};
+  const auto known_device = device_named(device, lower(row.backend).ends_with("cpu"));
+  if (!known_device) return Unpredicted{"unknown device", row.device};
+  query.device = *known_device;
 
   if (const auto model = models_.find(canonical_name(row.model)); model != models_.end())
     query.model = model->second;

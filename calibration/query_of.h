@@ -91,6 +91,7 @@ class QueryMapper {
 
   [[nodiscard]] std::optional<std::string> stack_of(const Observation& row, const Query& query) const;
   [[nodiscard]] std::string build_variant(const std::string& stack, std::string_view notes) const;
+  [[nodiscard]] std::optional<std::string> device_named(const std::string& name, bool cpu) const;
   [[nodiscard]] std::optional<Unpredicted> fill_names(const Observation& row, Query& query) const;
   [[nodiscard]] std::optional<Unpredicted> fill_offload(const Observation& row, const std::string& notes,
                                                         Query& query) const;

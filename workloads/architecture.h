@@ -127,6 +127,9 @@ struct ExpertFeedForward {
   bool bias = false;         // on router and experts
   bool router_bias = false;  // a selection bias, one per expert
   bool hash_routed = false;  // a table says which experts a token of the vocabulary uses
+  // The shared expert is a dense block beside the routed ones (Gemma 4): both and the router norm the hidden state for
+  // themselves, either result is normed before they are added, and every routed expert's is scaled.
+  bool beside_dense = false;
 
   bool operator==(const ExpertFeedForward&) const = default;
 };
@@ -177,7 +180,9 @@ struct Architecture {
   std::int64_t context = 0;
   bool tied_embeddings = false;
   bool rope_frequencies = false;
-  int norms_per_layer = 2;  // 1: parallel block, 2: pre-norms, 4: pre- and post-norms
+  int norms_per_layer = 2;   // 1: parallel block, 2: pre-norms, 4: pre- and post-norms
+  bool value_norm = false;   // values are normed as queries and keys are, without weights (Gemma 4)
+  bool layer_scale = false;  // what leaves a layer is multiplied by a factor of its own (Gemma 4)
   NormKind norm = NormKind::rms;
   Positions positions = Positions::rope;
   PerLayerInput per_layer_input;

@@ -268,6 +268,8 @@ void read_layers(const Section& file, std::int64_t count, Architecture& a) {
 void read_norms(const Section& s, Architecture& a) {
   a.norms_per_layer = std::stoi(norm_counts[s.choice("per_layer", norm_counts, 1)]);
   a.norm = choice(s, "kind", norm_kind_names, NormKind::rms);
+  a.value_norm = s.flag("values", false);
+  a.layer_scale = s.flag("layer_scale", false);
   s.finish();
 }
 

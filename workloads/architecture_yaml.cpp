@@ -120,6 +120,8 @@ std::string architecture_yaml(const Architecture& a, int indent) {
   writer.open("norms");
   writer.field("per_layer", a.norms_per_layer);
   writer.choice("kind", a.norm, norm_kind_names);
+  writer.flag("values", a.value_norm);
+  writer.flag("layer_scale", a.layer_scale);
   writer.close();
   if (a.per_layer_input.width > 0) writer.block("per_layer_input", a.per_layer_input);
   if (a.alternating_updates.streams > 0) writer.block("alternating_updates", a.alternating_updates);

@@ -265,6 +265,7 @@ Architecture architecture_of_gguf(const GgufFile& file, const std::string& name)
   result.tied_embeddings = !facts.has(TensorRole::output);
   result.rope_frequencies = facts.has(TensorRole::rope_freqs) || facts.has(TensorRole::rope_factors_long);
   result.norms_per_layer = norms_of(facts);
+  result.value_norm = result.layer_scale = family.name == "gemma4";
   result.norm = facts.has(TensorRole::attn_norm, 0, true) ? NormKind::layer : NormKind::rms;
   result.positions = positions_of(facts, family);
   for (int i = 0; i < layers; ++i) result.add_layer(gguf_layer(facts, family, result.hidden, i));

@@ -200,6 +200,7 @@ class Reader {
     result.tied_embeddings = text_.flag("tie_word_embeddings", tied);
     result.rope_frequencies = scales_frequencies();
     result.norms_per_layer = family_.norms;
+    result.value_norm = result.layer_scale = family_.name == "gemma4";
     if (family_.stores_extra_layers)
       result.extra_layers = static_cast<int>(text_.count_or("num_nextn_predict_layers", 0, 0, most_hf_layers));
     result.per_layer_input = per_layer_input(result.vocabulary);
@@ -470,6 +471,7 @@ class Reader {
         text_.count(own_width ? "moe_intermediate_size" : "intermediate_size", 1, most_hf_intermediate);
     experts.shared_intermediate = shared_width(experts.intermediate);
     experts.shared_gate = family_.moe == Moe::sparse && experts.shared_intermediate > 0;
+    experts.beside_dense = family_.moe == Moe::beside;
     return experts;
   }
 

@@ -120,6 +120,7 @@ void describe(Visitor& v, ExpertFeedForward& f) {
   v.flag("bias", f.bias);
   v.flag("router_bias", f.router_bias);
   v.flag("hash_routed", f.hash_routed);
+  v.flag("beside_dense", f.beside_dense);
 }
 
 // Of the model as a whole.

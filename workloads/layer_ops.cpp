@@ -46,6 +46,8 @@ class LayerOps {
       vector_op(OpKind::add, "ffn_residual", 2 * architecture_.hidden, architecture_.hidden, 1);
     if (architecture_.alternating_updates.streams > 0) correct_streams();
     if (architecture_.per_layer_input.width > 0) add_per_layer_input();
+    if (architecture_.layer_scale)
+      vector_op(OpKind::add, "layer_output_scale", architecture_.hidden, architecture_.hidden, 1);
     if (place_.holds_last)
       for (std::size_t i = mixed; i < ops_.size(); ++i) ops_[i].stage = Stage::last_feed_forward;
   }
@@ -88,6 +90,8 @@ class LayerOps {
     const std::int64_t value = a.shared_kv ? 0 : a.kv_heads * a.value_dim;
     if (a.qk_norm != QkNorm::none)
       vector_op(OpKind::head_norm, "qk_norm", query + key, query + key, flops_per_norm_value);
+    if (architecture_.value_norm && !a.shared_kv)
+      vector_op(OpKind::head_norm, "v_norm", value, value, flops_per_norm_value);
     if (architecture_.positions == Positions::rope)
       vector_op(OpKind::rope, "rope", query + key, query + key, flops_per_rope_value);
     if (!a.shared_kv && !architecture_.encoder) vector_op(OpKind::kv_append, "kv_append", key + value, key + value, 0);
@@ -308,6 +312,13 @@ class LayerOps {
   }
 
   void feed(const ExpertFeedForward& f) {
+    const std::int64_t hidden = architecture_.hidden;
+    if (f.beside_dense) {
+      norm("pre_ffw_norm_2");
+      norm("router_norm");
+      for (const char* factor : {"router_scale", "ffn_gate_inp_scale"})
+        vector_op(OpKind::add, factor, hidden, hidden, 1);
+    }
     project(TensorRole::ffn_gate_inp);
     vector_op(f.router_bias ? OpKind::biased_router : OpKind::router, "router", f.experts, f.used,
               flops_per_softmax_value * static_cast<double>(f.experts) /
@@ -317,7 +328,11 @@ class LayerOps {
     expert(TensorRole::ffn_up_exps, f);
     activate("expert_activation", f.activation, f.used * f.intermediate);
     expert(TensorRole::ffn_down_exps, f);
-    const std::int64_t width = f.latent > 0 ? f.latent : architecture_.hidden;
+    if (f.beside_dense) {
+      vector_op(OpKind::add, "expert_scales", f.experts, f.used, 0);  // those of the chosen experts
+      vector_op(OpKind::add, "ffn_down_exps_scale", f.used * hidden, f.used * hidden, 1);
+    }
+    const std::int64_t width = f.latent > 0 ? f.latent : hidden;
     vector_op(OpKind::expert_sum, "expert_sum", f.used * width, width, 2.0 * static_cast<double>(f.used));
     project(TensorRole::ffn_latent_up);
     if (f.shared_intermediate == 0) return;
@@ -326,7 +341,11 @@ class LayerOps {
     activate("shared_activation", f.activation, f.shared_intermediate);
     project(TensorRole::ffn_down_shexp);
     project(TensorRole::ffn_gate_inp_shexp);
-    vector_op(OpKind::add, "shared_add", 2 * architecture_.hidden, architecture_.hidden, 1);
+    if (f.beside_dense) {
+      norm("post_ffw_norm_1");
+      norm("post_ffw_norm_2");
+    }
+    vector_op(OpKind::add, "shared_add", 2 * hidden, hidden, 1);
   }
 
   void expert(TensorRole role, const ExpertFeedForward& f) {
