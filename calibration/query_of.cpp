@@ -259,31 +259,39 @@ bool is_about_a_name(std::string_view reason) {
   return std::find(reasons.begin(), reasons.end(), reason) != reasons.end();
 }
 
-std::optional<int> month_of(std::string_view date) {
+std::optional<double> month_of(std::string_view date) {
   date = trim(date);
   const auto year = parse_integer(date.substr(0, 4));
   if (!year || *year < 2000 || *year > 2100) return std::nullopt;
-  constexpr int middle = 6;
-  std::optional<std::int64_t> month;
-  if (date.size() >= 7 && date[4] == '-') month = parse_integer(date.substr(5, 2));
-  if (month && (*month < 1 || *month > 12)) month.reset();
-  return static_cast<int>(*year * 12 + month.value_or(middle));
+  const auto part = [&](std::size_t at, std::int64_t most) -> std::optional<double> {
+    if (date.size() < at + 2 || date[at - 1] != '-') return std::nullopt;
+    const auto number = parse_integer(date.substr(at, 2));
+    return number && *number >= 1 && *number <= most ? std::optional(static_cast<double>(*number)) : std::nullopt;
+  };
+  constexpr std::size_t month_at = 5;
+  constexpr std::size_t day_at = 8;
+  constexpr double days = 31;
+  constexpr double middle_of_year = 6.5;
+  const auto month = part(month_at, 12);
+  if (!month) return static_cast<double>(*year) * 12 + middle_of_year;
+  const auto day = part(day_at, 31);
+  return static_cast<double>(*year) * 12 + *month + (day ? (*day - 0.5) / days : 0.5);
 }
 
-std::optional<int> month_of_build(std::string_view build) {
+std::optional<double> month_of_build(std::string_view build) {
   if (!build.starts_with('b')) return std::nullopt;
   const auto digits = build.substr(1, build.find_first_not_of("0123456789", 1) - 1);
   const auto number = parse_integer(digits);
-  // Builds and the months of the measurements that name them (tests/accuracy/record.csv and its sources), linear
-  // between.
+  // Builds and the middles of the months of the measurements that name them (tests/accuracy/record.csv and its
+  // sources; b8303: ggml-org/llama.cpp issue 20492), linear between.
   struct Anchor {
     double build;
     double month;
   };
-  constexpr double y2023 = 2023 * 12;
-  constexpr std::array anchors{Anchor{1550, y2023 + 12}, Anchor{2824, y2023 + 17}, Anchor{3631, y2023 + 20},
-                               Anchor{5863, y2023 + 31}, Anchor{6993, y2023 + 35}, Anchor{7693, y2023 + 37},
-                               Anchor{9187, y2023 + 41}, Anchor{10549, y2023 + 44}};
+  constexpr double y2023 = 2023 * 12 + 0.5;
+  constexpr std::array anchors{Anchor{1550, y2023 + 12},   Anchor{2824, y2023 + 17}, Anchor{3631, y2023 + 20},
+                               Anchor{5863, y2023 + 31},   Anchor{6993, y2023 + 35}, Anchor{7693, y2023 + 37},
+                               Anchor{8303, y2023 + 38.9}, Anchor{9187, y2023 + 41}, Anchor{10549, y2023 + 44}};
   // Smaller and larger ones are not release numbers of the project (or of an age that no stack describes).
   if (!number || *number < 1000 || *number > 20000) return std::nullopt;
   const double wanted = static_cast<double>(*number);
@@ -291,8 +299,32 @@ std::optional<int> month_of_build(std::string_view build) {
   while (next + 1 < anchors.size() && anchors[next].build < wanted) ++next;
   const Anchor a = anchors[next - 1];
   const Anchor b = anchors[next];
-  return static_cast<int>(std::lround(a.month + (b.month - a.month) * (wanted - a.build) / (b.build - a.build)));
+  return a.month + (b.month - a.month) * (wanted - a.build) / (b.build - a.build);
 }
+
+namespace {
+
+// "b8500 (342d6125b)": the line that llama-bench prints below its table.
+bool names_build_and_commit(std::string_view build) {
+  return build.starts_with('b') && build.find(" (") != std::string_view::npos && build.ends_with(')');
+}
+
+// A month stands for its beginning.
+double since_of(const Stack& stack) {
+  constexpr std::size_t with_day = 10;
+  const double since = month_of(stack.since).value_or(0);
+  return stack.since.size() < with_day ? std::floor(since) : since;
+}
+
+// Tables of llama-bench leave out what is at its default, and flash attention was off there when the other programs had
+// long decided by themselves; rows of builds until March 2026 agree with that, later ones do not.
+bool leaves_flash_attention_off(const Observation& row) {
+  constexpr double april_2026 = 2026 * 12 + 4;
+  const auto month = month_of_build(row.build);
+  return month && *month < april_2026 && names_build_and_commit(row.build);
+}
+
+}  // namespace
 
 QueryMapper::Names QueryMapper::names_of(const Catalogue& catalogue) {
   Names names;
@@ -317,8 +349,7 @@ QueryMapper::QueryMapper(const Database& database)
       quants_(names_of(database.quants())),
       stacks_(names_of(database.stacks())) {
   for (const auto& [name, id] : stacks_)
-    if (name == canonical_name(id))
-      generations_.push_back({database.stack(id), month_of(database.stack(id)->since).value_or(0)});
+    if (name == canonical_name(id)) generations_.push_back({database.stack(id), since_of(*database.stack(id))});
 }
 
 // Builds and settings that sources state in their notes and that choose other kernels.
@@ -348,17 +379,17 @@ std::optional<std::string> QueryMapper::stack_of(const Observation& row, const Q
   auto month = month_of_build(row.build);
   if (!month || !is_llama_cpp(family)) month = month_of(row.source_date);
   // What a pull request compares itself with is what was before it.
-  if (month && contains_any(row.notes, {"(main)", "main (t/s)", "main branch"})) --*month;
+  if (month && contains_any(row.notes, {"(main)", "main (t/s)", "main branch"})) *month -= 1;
   const auto scheme = database_->quant(parse_quant_name(query.quant).scheme);
 
   std::optional<std::string> best;
-  std::tuple<bool, bool, int> best_rank;
+  std::tuple<bool, bool, double> best_rank;
   for (const Generation& generation : generations_) {
     const std::string name = canonical_name(generation.stack->id);
     const bool is_current = name == family;
     if (!is_current && !is_generation(name, family)) continue;
     // Rows without a date ran on whatever was current; those from before the first generation on the first.
-    const int age = month ? *month - generation.since : is_current ? 0 : 1;
+    const double age = month ? *month - generation.since : is_current ? 0 : 1;
     const std::tuple rank{!generation.stack->runs_types_of(*scheme, *database_->types()), age < 0, std::abs(age)};
     if (best && rank >= best_rank) continue;
     best = generation.stack->id;
@@ -529,7 +560,10 @@ QuestionOrReason QueryMapper::operator()(const Observation& row) const {
   if (auto reason = fill_cache_types(row, query)) return *std::move(reason);
   if (auto reason = fill_batch(row, question)) return *std::move(reason);
   if (auto reason = fill_shape(row, *metric, question)) return *std::move(reason);
-  if (row.flash_attention) query.flash_attention = *row.flash_attention ? FlashAttention::on : FlashAttention::off;
+  if (row.flash_attention)
+    query.flash_attention = *row.flash_attention ? FlashAttention::on : FlashAttention::off;
+  else if (is_llama_cpp(query.stack) && leaves_flash_attention_off(row))
+    query.flash_attention = FlashAttention::off;
   query.threads = row.threads;
   // Rates under limits of 220 to 300 W are those of the free card (docs/serving.md): clocks fall less than phase_power
   // has them fall, which was fitted to cards at their own limit.

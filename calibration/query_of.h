@@ -70,10 +70,11 @@ bool is_about_a_name(std::string_view reason);
 
 using QuestionOrReason = std::variant<Question, Unpredicted>;
 
-// Months since year 0 of "2024-05", "2024-05-12", "2024" (its middle) or a text that begins so; nullopt otherwise.
-std::optional<int> month_of(std::string_view date);
-// The month of a llama.cpp build, "b2824 (4426e298)"; nullopt when the text names none.
-std::optional<int> month_of_build(std::string_view build);
+// Months since year 0 of "2024-05-12" (a fraction of the month is past), "2024-05" and "2024" (their middles) or a text
+// that begins so; nullopt otherwise.
+std::optional<double> month_of(std::string_view date);
+// The same of a llama.cpp build, "b2824 (4426e298)"; nullopt when the text names none.
+std::optional<double> month_of_build(std::string_view build);
 
 class QueryMapper {
  public:
@@ -86,7 +87,7 @@ class QueryMapper {
   using Names = std::map<std::string, std::string, std::less<>>;  // canonical name or alias -> id
   struct Generation {
     std::shared_ptr<const Stack> stack;
-    int since = 0;  // month
+    double since = 0;  // month
   };
 
   [[nodiscard]] std::optional<std::string> stack_of(const Observation& row, const Query& query) const;

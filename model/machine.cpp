@@ -129,8 +129,9 @@ std::vector<int> divide_evenly(const std::vector<Bytes>& loads, Bytes output, in
   return result;
 }
 
-// By rows where the software does so (Split); else what is not by layers is by tensors.
+// By rows where the software does so (Split), or knows no other way; else what is not by layers is by tensors.
 Split split_of(Split asked, const Stack& stack) {
+  if (!stack.layer_split) return Split::row;
   const bool by_rows = std::find(stack.formats.begin(), stack.formats.end(), QuantFormat::gguf) != stack.formats.end();
   return asked == Split::row && !by_rows ? Split::tensor : asked;
 }

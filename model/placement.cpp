@@ -298,7 +298,9 @@ Seconds PlacedStep::reduce_seconds(double tokens) const noexcept {
 // Copies to and from several devices wait for each other's bytes on one link, but not for each other's latency.
 Seconds PlacedStep::gather_seconds(const BatchTotals& totals) const noexcept {
   if (split_ != Split::row) return Seconds(0);
-  return rows_.products * 2 * machine_.links.peer_latency + Bytes(rows_.bytes(totals)) / machine_.links.peer;
+  const Seconds started = machine_.devices * machine_.device.stack->overheads.shared_product;
+  return rows_.products * (2 * machine_.links.peer_latency + started) +
+         Bytes(rows_.bytes(totals)) / machine_.links.peer;
 }
 
 const StepEvaluator* PlacedStep::each() const noexcept {

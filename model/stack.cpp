@@ -176,6 +176,7 @@ void read_overheads(const Section& section, Stack& stack) {
   stack.overheads.kernel = section.quantity<Seconds>("kernel");
   stack.overheads.core = section.optional_quantity<Seconds>("core").value_or(Seconds(0));
   stack.overheads.scattered_read = section.optional_quantity<Seconds>("scattered_read").value_or(Seconds(0));
+  stack.overheads.shared_product = section.optional_quantity<Seconds>("shared_product").value_or(Seconds(0));
   stack.overheads.step = section.optional_quantity<Seconds>("step").value_or(Seconds(0));
   stack.overheads.sequence = section.optional_quantity<Seconds>("sequence").value_or(Seconds(0));
   stack.overheads.request = section.optional_quantity<Seconds>("request").value_or(Seconds(0));
@@ -274,6 +275,7 @@ Stack read_stack(const Entry& entry, const TypeTable& types) {
   }
   if (const auto offload = root.section("offload")) stack.offload = read_offload(*offload);
   stack.tensor_split = root.flag("tensor_split", false);
+  stack.layer_split = root.flag("layer_split", true);
   stack.whole_heads = root.flag("whole_heads", false);
   root.finish();
   return stack;

@@ -104,6 +104,7 @@ struct Overheads {
   Seconds kernel;          // of each dependent kernel: launch, ramp-up, tail
   Seconds core;            // more for each further core of a CPU: they meet at a barrier, one after the other
   Seconds scattered_read;  // of a GPU of several dies: of each expert that a product gathers
+  Seconds shared_product;  // of each product that devices share by rows, for each of them: the host starts them in turn
   Seconds step;            // of each step on the host, not hidden behind the device
   Seconds sequence;        // of each sequence that a step gives a token: sampling, detokenization, the answer's stream
   Seconds request;         // before the first step of a request
@@ -154,6 +155,7 @@ struct Stack {
   // Of an empty run before the first request, which reads all weights, those of all experts included; 0: there is none.
   std::int64_t warm_up_tokens = 0;
   bool tensor_split = false;  // can divide every layer over several devices
+  bool layer_split = true;    // can give each device layers of its own; else its matrices are divided by rows
   bool whole_heads = false;   // each with as many heads as the others
 
   [[nodiscard]] Seconds kernel_overhead(const Processor& processor) const;

@@ -77,17 +77,19 @@ TEST(Observation, ColumnsInAnyOrderFurtherOnesIgnoredMissingOnesNamed) {
 }
 
 TEST(QueryOf, Months) {
-  EXPECT_EQ(month_of("2024-05"), 2024 * 12 + 5);
-  EXPECT_EQ(month_of("2024-05-12"), 2024 * 12 + 5);
-  EXPECT_EQ(month_of("2023-11..2025"), 2023 * 12 + 11);
-  EXPECT_EQ(month_of("2025"), 2025 * 12 + 6);
-  EXPECT_EQ(month_of("2023 (file dated 2023-08-28)"), 2023 * 12 + 6);
+  EXPECT_DOUBLE_EQ(*month_of("2024-05"), 2024 * 12 + 5.5);
+  EXPECT_NEAR(*month_of("2024-05-12"), 2024 * 12 + 5 + 11.5 / 31, 1e-9);
+  EXPECT_LT(*month_of("2024-05-31"), *month_of("2024-06-01"));
+  EXPECT_DOUBLE_EQ(*month_of("2024-05-99"), *month_of("2024-05"));
+  EXPECT_DOUBLE_EQ(*month_of("2023-11..2025"), 2023 * 12 + 11.5);
+  EXPECT_DOUBLE_EQ(*month_of("2025"), 2025 * 12 + 6.5);
+  EXPECT_DOUBLE_EQ(*month_of("2023 (file dated 2023-08-28)"), 2023 * 12 + 6.5);
   for (const char* bad : {"", "soon", "05/2024", "99"}) EXPECT_EQ(month_of(bad), std::nullopt) << bad;
 }
 
 TEST(QueryOf, MonthsOfBuilds) {
-  EXPECT_EQ(month_of_build("b2824 (4426e298)"), 2024 * 12 + 5);
-  EXPECT_EQ(month_of_build("b6077 (83bc2f28)"), 2025 * 12 + 8) << "between two anchors; released 2025-08-04";
+  EXPECT_DOUBLE_EQ(*month_of_build("b2824 (4426e298)"), 2024 * 12 + 5.5);
+  EXPECT_NEAR(*month_of_build("b6077 (83bc2f28)"), *month_of("2025-08-04"), 0.5) << "between two anchors; released 2025-08-04";
   for (const char* none : {"", "b1 (abc)", "vllm 0.26.0", "8e672ef (2023-11)", "b43556"})
     EXPECT_EQ(month_of_build(none), std::nullopt) << none;
 }
