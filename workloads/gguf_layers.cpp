@@ -220,7 +220,7 @@ ExpertFeedForward expert_feed_forward(const GgufFacts& facts, const GgufFamily& 
   const std::int64_t stored = facts.size(TensorRole::ffn_down_exps, 2, layer);
   expect_width(facts, "expert_count", experts.experts, stored, TensorRole::ffn_down_exps, layer);
   experts.shared_intermediate = shared_width(facts, layer);
-  experts.beside_dense = facts.has(TensorRole::ffn_down, layer);
+  experts.beside_dense = family.name == "gemma4";
   expect_width(facts, "expert_shared_feed_forward_length",
                facts.count("expert_shared_feed_forward_length", most_intermediate), experts.shared_intermediate,
                TensorRole::ffn_down_shexp, layer);

@@ -89,7 +89,8 @@ TEST(QueryOf, Months) {
 
 TEST(QueryOf, MonthsOfBuilds) {
   EXPECT_DOUBLE_EQ(*month_of_build("b2824 (4426e298)"), 2024 * 12 + 5.5);
-  EXPECT_NEAR(*month_of_build("b6077 (83bc2f28)"), *month_of("2025-08-04"), 0.5) << "between two anchors; released 2025-08-04";
+  EXPECT_NEAR(*month_of_build("b6077 (83bc2f28)"), *month_of("2025-08-04"), 0.5)
+      << "between two anchors; released 2025-08-04";
   for (const char* none : {"", "b1 (abc)", "vllm 0.26.0", "8e672ef (2023-11)", "b43556"})
     EXPECT_EQ(month_of_build(none), std::nullopt) << none;
 }
@@ -210,6 +211,26 @@ TEST_F(Mapping, ReasonsNotToPredict) {
   EXPECT_EQ(reason([](Observation& o) { o.gen = 0; }), "gen_len is 0");
 }
 
+TEST_F(Mapping, DifferentCardsAreNotTwoOfTheFirst) {
+  Observation o = row();
+  o.device = "NVIDIA GeForce RTX 5070 Ti + NVIDIA GeForce RTX 5060 Ti";
+  o.device_count = 2;
+  EXPECT_EQ(reason_of(o), "different cards together");
+}
+
+TEST_F(Mapping, LlamaBenchLeftFlashAttentionOffUntilSpring2026) {
+  Observation o = row();
+  const auto setting = [&](const char* build) {
+    o.build = build;
+    return query_of(o).flash_attention;
+  };
+  EXPECT_EQ(setting("b8500 (342d6125b)"), FlashAttention::off);
+  EXPECT_EQ(setting("b10066 (86a9c79f8)"), FlashAttention::automatic);
+  EXPECT_EQ(setting("b8500"), FlashAttention::automatic) << "not a line of llama-bench's";
+  o.flash_attention = true;
+  EXPECT_EQ(setting("b8500 (342d6125b)"), FlashAttention::on) << "the table says so";
+}
+
 TEST_F(Mapping, LayersAndExpertsOnTheHost) {
   Observation o = row();
   o.device = "NVIDIA RTX 3090 + AMD Ryzen 7 3700X";
@@ -275,8 +296,12 @@ TEST_F(Mapping, TheLatestGenerationThatWasThereIsTheStack) {
   EXPECT_EQ(query_of(o).stack, "llama.cpp-cuda-2025");
   o.source_date = "2025-11";
   EXPECT_EQ(query_of(o).stack, "llama.cpp-cuda-2026-01") << "the fusions came in that month";
+  o.source_date = "2026-03-08";
+  EXPECT_EQ(query_of(o).stack, "llama.cpp-cuda-2026-01");
   o.source_date = "2026-03";
-  EXPECT_EQ(query_of(o).stack, "llama.cpp-cuda") << "the gated delta rule in one kernel";
+  EXPECT_EQ(query_of(o).stack, "llama.cpp-cuda-2026-04") << "a month is its middle; the gated delta rule in one kernel";
+  o.source_date = "2026-05";
+  EXPECT_EQ(query_of(o).stack, "llama.cpp-cuda");
   o.source_date = "2023-09";
   EXPECT_TRUE(old.starts_with("llama.cpp-cuda-20")) << old;
   o.model = "gpt-oss-20b";

@@ -154,7 +154,8 @@ TEST(Placement, ARowSplitSendsInputsAndGathersOutputsOfEveryProduct) {
                        product(14336, 4096);
   const double head = product(4096, 128256);
   const auto seconds = [&](double bytes) {
-    return (32 * 7 + 1) * 2 * c.machine.links.peer_latency.value() + bytes / c.machine.links.peer.value();
+    const double started = 2 * c.machine.device.stack->overheads.shared_product.value();
+    return (32 * 7 + 1) * (2 * c.machine.links.peer_latency.value() + started) + bytes / c.machine.links.peer.value();
   };
   EXPECT_NEAR(c.evaluator.gather_seconds({.sequences = 1, .tokens = 1, .outputs = 1}).value(),
               seconds(32 * layer + head), 1e-12);
@@ -190,6 +191,21 @@ TEST(Placement, OnlyLlamaCppDividesByRows) {
   q.stack = "vllm";
   q.split = Split::row;
   EXPECT_EQ(compile(q, database()).placement.split, Split::tensor);
+}
+
+TEST(Placement, TheCudaOf2023KnowsNoSplitByLayers) {
+  Query q{.model = "llama-2-7b", .quant = "Q4_0", .device = "rtx-3090x2", .stack = "llama.cpp-cuda-2023"};
+  q.split = Split::layer;
+  EXPECT_EQ(compile(q, database()).placement.split, Split::row);
+}
+
+// Stages with the same operations are evaluated once: as many times their cost as one of them alone.
+TEST(Placement, AlikeStagesCountEach) {
+  const auto decode = [](const char* device) {
+    const Compiled c = compile({.model = "llama-3.1-8b", .quant = "Q8_0", .device = device}, database());
+    return c.evaluator(StepShape{}).dram_bytes.value();
+  };
+  EXPECT_NEAR(decode("rtx-4090x8"), decode("rtx-4090"), 1e-6 * decode("rtx-4090"));
 }
 
 TEST(Placement, PrefillPipelinesOverDevices) {

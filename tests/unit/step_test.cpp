@@ -44,6 +44,35 @@ TEST(StepGraph, ListsLayersOfEqualTypesOnce) {
   EXPECT_EQ(mixed.groups[0].layers.size() + mixed.groups[1].layers.size(), 32U);
 }
 
+// Norms of a layer in ggml-org/llama.cpp src/models/gemma4.cpp: before and after attention and the feed-forward, of
+// the dense block's result, of the experts' input and result, and of the router's input.
+TEST(StepGraph, Gemma4NormsTheDenseBlockAndTheExpertsApart) {
+  const auto norms = [](const char* model) {
+    int count = 0;
+    for (const Op& op : step_graph(workload(model, "Q8_0")).ops)
+      if (op.kind == OpKind::norm && op.group >= 0) count += op.layers;
+    return count;
+  };
+  EXPECT_EQ(norms("gemma-4-31b"), 60 * 4);
+  EXPECT_EQ(norms("gemma-4-26b-a4b"), 30 * 8);
+}
+
+TEST(StepGraph, PartsHoldEveryOperationOfEveryLayerOnce) {
+  const StepGraph graph = step_graph(workload("gemma-4-26b-a4b", "Q4_K_M"));
+  const auto parts = parts_of(graph, 3, [](const Op& op, int layer) {
+    return layer < 0 ? 2 : op.state > 0 ? -1 : layer % 3;
+  });
+  ASSERT_EQ(parts.size(), 3U);
+  double weights = 0;
+  std::size_t layers = 0;
+  for (const StepGraph& part : parts) {
+    weights += multiplied_weights(part);
+    for (const LayerGroup& group : part.groups) layers += group.layers.size();
+  }
+  EXPECT_DOUBLE_EQ(weights, multiplied_weights(graph));
+  EXPECT_EQ(layers, 30U);
+}
+
 TEST(StepGraph, CoversEveryLayerOfEveryModelOnce) {
   for (const Entry& entry : database().models().all()) {
     const auto architecture = database().architecture(entry.id);
