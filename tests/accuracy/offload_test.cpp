@@ -107,6 +107,34 @@ TEST(Offload, ExpertsOnTheHost) {
     }
 }
 
+// The experts of more and more layers on the host, the rest on the GPU (--n-cpu-moe): no constant of decoding was
+// worked back from this machine; what copies reach of PCIe was, from its prompts of 512 tokens.
+TEST(Offload, ExpertsOfMoreAndMoreLayers) {
+  const Validation v = validate(read_observations(SILICAST_SOURCE_ROOT "/data/measurements/offload.csv"), database(),
+                                {.calibrated = false});
+  constexpr std::string_view key = "n_cpu_moe=";
+  std::map<std::string, Sweep> sweeps;
+  for (const ValidatedRow& row : v.rows) {
+    const Observation& o = row.observation;
+    const auto at = o.notes.find(key);
+    if (o.device != "AMD RX 9070 XT + AMD Ryzen 9 5950X" || at == std::string::npos || !row.prediction) continue;
+    sweeps[o.model + ", " + o.metric].push_back(
+        {std::stod(o.notes.substr(at + key.size())), o.value, row.prediction->value});
+  }
+  ASSERT_EQ(sweeps.size(), 8U);
+  for (auto& [name, sweep] : sweeps) {
+    std::sort(sweep.begin(), sweep.end(), [](const Point& a, const Point& b) { return a.at < b.at; });
+    const bool decode = name.ends_with("tg_tps");
+    const double lost = sweep.back().measured / sweep.front().measured;
+    const double predicted = sweep.back().predicted / sweep.front().predicted;
+    std::printf("  %-40s median error %5.1f %% (%zu rows); %2.0f to %2.0f layers leave %.2f of it, predicted %.2f\n",
+                name.c_str(), 100 * median_error(sweep), sweep.size(), sweep.front().at, sweep.back().at, lost,
+                predicted);
+    EXPECT_LT(median_error(sweep), decode ? 0.15 : 0.4) << name;
+    EXPECT_NEAR(predicted / lost, 1, 0.25) << name;
+  }
+}
+
 // arXiv 2604.26334, table 4, machine cli3: an RTX 5090 that may use so much of its memory.
 struct Budget {
   std::string model, quant;
