@@ -242,12 +242,12 @@ class Chooser {
   int count_;
 };
 
-void check_shares(const Query& query, int devices) {
+void check_shares(const Query& query, int devices, const Stack& stack) {
   if (query.device_shares.empty()) return;
   if (query.device_shares.size() != static_cast<std::size_t>(devices))
     throw UsageError("--tensor-split: " + std::to_string(query.device_shares.size()) + " shares for " +
                      std::to_string(devices) + (devices == 1 ? " device" : " devices"));
-  if (query.split != Split::layer)
+  if (split_of(query.split, stack) != Split::layer)
     throw UsageError("--tensor-split: shares are of a split by layers; by rows or tensors every device does as much");
   for (const double share : query.device_shares)
     if (!std::isfinite(share) || share < 0) throw UsageError("--tensor-split: shares are numbers from 0 on");
@@ -297,7 +297,7 @@ Machine make_machine(const Query& query, std::shared_ptr<const Device> device, i
   machine.executors.devices = devices;
   if (devices > 1) add_peer_link(machine, query, stack, database);
   if (devices == 1 && !query.interconnect.empty()) peer_link(query, *machine.device, devices, database);
-  check_shares(query, devices);
+  check_shares(query, devices, stack);
   const bool discrete = machine.device->device_class == DeviceClass::discrete;
   if (!discrete && query.pcie) throw UsageError("--pcie: " + machine.device->name + " is a whole machine, not a card");
   if (!query.host.empty()) machine.host = database.device(query.host, query.host_overrides);

@@ -197,6 +197,8 @@ TEST(Placement, TheCudaOf2023KnowsNoSplitByLayers) {
   Query q{.model = "llama-2-7b", .quant = "Q4_0", .device = "rtx-3090x2", .stack = "llama.cpp-cuda-2023"};
   q.split = Split::layer;
   EXPECT_EQ(compile(q, database()).placement.split, Split::row);
+  q.device_shares = {3, 1};
+  EXPECT_THROW(compile(q, database()), UsageError) << "shares are of layers";
 }
 
 // Stages with the same operations are evaluated once: as many times their cost as one of them alone.
