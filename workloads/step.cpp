@@ -185,9 +185,8 @@ StepGraph part_of(const StepGraph& graph, const std::function<bool(const Op& op,
 }
 
 bool belongs_to_experts(const Op& op) {
-  return op.kind == OpKind::expert_matmul || op.kind == OpKind::expert_sum || op.name == "expert_activation" ||
-         op.name == "expert_scales" || op.name == "ffn_down_exps_scale" ||
-         (op.kind == OpKind::bias && op.name.ends_with("_exps"));
+  return op.kind == OpKind::expert_matmul || op.name.starts_with("expert_") ||
+         op.name.find("_exps") != std::string_view::npos;
 }
 
 namespace {

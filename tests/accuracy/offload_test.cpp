@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <fstream>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include "calibration/validation.h"
@@ -108,20 +109,24 @@ TEST(Offload, ExpertsOnTheHost) {
 }
 
 // The experts of more and more layers on the host, the rest on the GPU (--n-cpu-moe): no constant of decoding was
-// worked back from this machine; what copies reach of PCIe was, from its prompts of 512 tokens.
+// worked back from this machine; what copies reach of PCIe was, from its prompts of 512 tokens. Prompts copy once for
+// each micro-batch: where its size is not stated they are printed alone.
 TEST(Offload, ExpertsOfMoreAndMoreLayers) {
   const Validation v = validate(read_observations(SILICAST_SOURCE_ROOT "/data/measurements/offload.csv"), database(),
                                 {.calibrated = false});
   constexpr std::string_view key = "n_cpu_moe=";
   std::map<std::string, Sweep> sweeps;
+  std::set<std::string> unstated;
   for (const ValidatedRow& row : v.rows) {
     const Observation& o = row.observation;
     const auto at = o.notes.find(key);
     if (o.device != "AMD RX 9070 XT + AMD Ryzen 9 5950X" || at == std::string::npos || !row.prediction) continue;
-    sweeps[o.model + ", " + o.metric].push_back(
-        {std::stod(o.notes.substr(at + key.size())), o.value, row.prediction->value});
+    const std::string name = o.model + ", " + o.metric;
+    sweeps[name].push_back({std::stod(o.notes.substr(at + key.size())), o.value, row.prediction->value});
+    if (o.metric == "pp_tps" && o.notes.find("not stated") != std::string::npos) unstated.insert(name);
   }
   ASSERT_EQ(sweeps.size(), 8U);
+  ASSERT_EQ(unstated.size(), 2U);
   for (auto& [name, sweep] : sweeps) {
     std::sort(sweep.begin(), sweep.end(), [](const Point& a, const Point& b) { return a.at < b.at; });
     const bool decode = name.ends_with("tg_tps");
@@ -130,7 +135,8 @@ TEST(Offload, ExpertsOfMoreAndMoreLayers) {
     std::printf("  %-40s median error %5.1f %% (%zu rows); %2.0f to %2.0f layers leave %.2f of it, predicted %.2f\n",
                 name.c_str(), 100 * median_error(sweep), sweep.size(), sweep.front().at, sweep.back().at, lost,
                 predicted);
-    EXPECT_LT(median_error(sweep), decode ? 0.15 : 0.4) << name;
+    if (unstated.contains(name)) continue;
+    EXPECT_LT(median_error(sweep), decode ? 0.15 : 0.35) << name;
     EXPECT_NEAR(predicted / lost, 1, 0.25) << name;
   }
 }
