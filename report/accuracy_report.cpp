@@ -201,8 +201,8 @@ constexpr std::string_view unknowns = R"(## What is not known
   kernels: it made held-out devices and models worse (it takes up what all machines share) and is not used.
 - Types in MMQ with scales on smaller groups: fewer instructions for them were tried, without a difference on held-out rows.
 - Unsloth's dynamic files have types that their names do not tell: silicast takes mixes of about their size.
-- The gated delta rule in builds of March to May 2026 ran among 19 to 45 launches a layer, the middle stands for all; latent attention
-  under CUDA of that time lost half of its speed within 8k tokens (one RTX 4090, not modelled), as did DeepSeek-V4 on V100 altogether.
+- The gated delta rule in builds of March to May 2026 ran among 19 to 45 launches a layer, the middle stands for all; decoding of
+  GLM-4.7-Flash under CUDA of that time lost half of its speed within 8k tokens (one RTX 4090), which is not modelled.
 - RDNA 4 reads prompts of builds from August 2026 on a third faster than those of the spring (RX 9060 XT and 9070 XT): not told apart.
 - Several cards under CUDA of 2023 share every matrix; copies between cards without peer access are slower than their links, and prompts
   are predicted two to ten times too fast on rented machines whose slots are not stated.
